@@ -1,0 +1,40 @@
+package transfer
+
+import "context"
+
+// Connector reaches one partner, such as an SFTP server (package sftpx).
+//
+// Methods MUST be safe for concurrent use. The Client never closes a Connector: whoever made it does.
+type Connector interface {
+	// Connect returns a live session, new or from a pool, bounded by ctx. The caller closes it. Failures carry
+	// their cause (HostNotFound, ConnectionRefused, HostKeyMismatch, AuthenticationFailed, …) as an [Error].
+	Connect(ctx context.Context) (Remote, error)
+
+	// Info describes the connector without connecting. It MUST NOT change.
+	Info() ConnectorInfo
+}
+
+// ConnectorInfo describes a connector.
+type ConnectorInfo struct {
+	URL      string // such as "sftp://alice@sftp.example.com:22"; MUST NOT hold a secret
+	Partner  string // the remote side's name in rows and queries; empty means the connector's id
+	MaxFiles int    // files in flight at once, over all nodes that share a Store; at least 1
+}
+
+// Remote is a Storage reached through a live session. One Remote serves one file at a time and is closed after it.
+type Remote interface {
+	Storage
+
+	// Features says what this server can do, as found when the session was made.
+	Features() Features
+
+	// Close ends the session or gives it back to the connector's pool.
+	Close() error
+}
+
+// Features is what a server can do, known once the session is up.
+type Features struct {
+	Server        string // how the server names itself, such as "SSH-2.0-OpenSSH_9.2p1"; hostile input
+	AtomicReplace bool   // a delivered file takes the place of an old one in one step, never leaving none
+	Resume        bool   // a delivery goes on from a Checkpoint
+}

@@ -1,0 +1,120 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
+
+// Storage is a place that files are read from and delivered to: a directory ([Dir]), memory ([Memory]), S3 (package
+// s3x), several of them under path prefixes ([Mount]), or a partner's server (a [Remote]).
+//
+// Methods MUST be safe for concurrent use and MUST return promptly once ctx has ended. Paths are slash-separated.
+// Errors MUST carry their cause where it is known: a standard error (fs.ErrNotExist, fs.ErrPermission, fs.ErrExist,
+// syscall.ENOSPC) or an [Error]; CodeOf tells which. storagetest.Run checks an implementation.
+type Storage interface {
+	// Open pins one version of the file at path for reading. A missing file is FileNotFound, a directory
+	// IsDirectory.
+	Open(ctx context.Context, path string) (Source, error)
+
+	// Create begins the delivery of a file of o.Size bytes to path. Until Commit nobody sees anything at path that
+	// was not there before. If o.Overwrite does not allow to replace a file that is there, Create MUST fail with
+	// FileExists. A missing parent directory is DirectoryNotFound where the storage does not create it.
+	Create(ctx context.Context, path string, o CreateOptions) (Sink, error)
+}
+
+// Source is one pinned version of one file.
+type Source interface {
+	// Info is what was known of the file before it was opened. It MUST NOT change.
+	Info() FileInfo
+
+	// ReadWindow fills p wholly with the bytes from off on, or fails. It never reads past Info().Size. If the file
+	// is no longer the pinned version it MUST fail, with SourceChanged where the storage can tell, or SizeMismatch
+	// where bytes are missing.
+	ReadWindow(ctx context.Context, p []byte, off int64) error
+
+	// Concurrency is how many ReadWindow calls may run at once, at least 1. With 1, windows are asked for in
+	// order.
+	Concurrency() int
+
+	// Close frees what the source holds. The caller closes it once, after the last ReadWindow has returned.
+	Close() error
+}
+
+// Sink receives one file. The caller ends it with Commit or Abort, or with neither if a later Create with its
+// Checkpoint shall go on, and then always with Close.
+type Sink interface {
+	// WriteWindow writes p at off. It returns nil once the far end has acknowledged all of p.
+	// Windows start at multiples of CreateOptions.WindowSize and all but the last are that long. A sink may hold
+	// the window of a file that has only one: p stays unchanged until Close has returned in that case, and only
+	// until WriteWindow has returned in all others.
+	WriteWindow(ctx context.Context, p []byte, off int64) error
+
+	// Concurrency is how many WriteWindow calls may run at once, at least 1. With 1, windows come in order.
+	Concurrency() int
+
+	// Checkpoint returns what a later Create needs to go on with this delivery: acknowledged windows stay. Nil
+	// means that there is nothing to go on with. It may be called while WriteWindow runs.
+	Checkpoint() []byte
+
+	// Commit checks that Size bytes have arrived and publishes the file whole, under CreateOptions.Overwrite. sum
+	// is the SHA-256 of the content. After a failed Commit the caller calls Abort.
+	Commit(ctx context.Context, sum [sha256.Size]byte) error
+
+	// Abort removes what was written so far. After a successful Commit it MUST do nothing.
+	Abort(ctx context.Context) error
+
+	// Close frees what the sink holds in this process and leaves the rest as it is.
+	Close() error
+}
+
+// FileInfo is the size and identity of one version of a file.
+type FileInfo struct {
+	Size    int64     // bytes
+	ModTime time.Time // zero if the storage does not say
+	ETag    string    // changes with the content; empty if the storage has none
+}
+
+// Identity tells versions of one file apart: the ETag, or else size and modification time.
+func (i FileInfo) Identity() string {
+	if i.ETag != "" {
+		return "etag:" + i.ETag
+	}
+	return fmt.Sprintf("stat:%d:%d", i.Size, i.ModTime.UnixMicro())
+}
+
+// CreateOptions says what is going to be delivered.
+type CreateOptions struct {
+	Size       int64     // bytes, exactly
+	WindowSize int64     // bytes of every window but the last; at least 1
+	Overwrite  Overwrite // what to do if the target is there
+	// Key names this delivery: 16 to 64 characters of [0-9a-f]. Temporary names are made from it, so that a second
+	// attempt meets what the first one left, and two versions of the source never meet.
+	Key string
+	// Checkpoint, if not nil, is what an earlier Sink for the same path, Size, WindowSize and Key returned: windows
+	// that it had acknowledged need not come again. If what it speaks of is gone or damaged, Create MUST fail with
+	// CheckpointLost; the caller then starts at zero without it.
+	Checkpoint []byte
+}
+
+// CheckpointLost is the cause that Create reports when it cannot go on from a Checkpoint. It never reaches a result:
+// the file starts again at zero.
+const CheckpointLost Code = "CHECKPOINT_LOST"
+
+// Overwrite says what happens if the target of a file is there already.
+type Overwrite string
+
+// Overwrite policies. The empty one is OverwriteReplace.
+const (
+	OverwriteReplace Overwrite = "REPLACE" // the new file takes its place
+	OverwriteFail    Overwrite = "FAIL"    // the file fails with WRITE_FILE_ERROR, detail FILE_EXISTS
+	OverwriteSkip    Overwrite = "SKIP"    // the file is completed without moving a byte; its result says Skipped
+)
+
+func (o Overwrite) valid() bool {
+	return o == "" || o == OverwriteReplace || o == OverwriteFail || o == OverwriteSkip
+}
+
+// Replaces reports whether a file that is there may be replaced.
+func (o Overwrite) Replaces() bool { return o == "" || o == OverwriteReplace }

@@ -1,0 +1,235 @@
+// Package store keeps the state of transfers: one record for each StartFileTransfer call, one row for each file, and
+// the leases under which workers move the files.
+//
+// [Store] is the contract. [Memory] keeps everything in the process. Package storetest checks any implementation.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors that a Store returns; test for them with errors.Is.
+var (
+	// ErrNotFound says that no transfer has this id.
+	ErrNotFound = errors.New("store: not found")
+	// ErrTokenReused says that a client token was used before with another request.
+	ErrTokenReused = errors.New("store: client token was used with another request")
+	// ErrLeaseLost says that the file is leased to somebody else by now, or is no longer running.
+	ErrLeaseLost = errors.New("store: lease lost")
+	// ErrClosed says that the store was closed.
+	ErrClosed = errors.New("store: closed")
+)
+
+// Store holds transfers and their files and hands the files out to workers.
+//
+// All methods MUST be safe for concurrent use and MUST return promptly when ctx ends. A Store MUST keep no slice or
+// map that it was given and MUST return copies that the caller may change. Times are UTC, truncated to microseconds,
+// and come from the store's own clock, never from the caller's. A failure of the store itself (not one of the errors
+// above) MUST leave nothing half-done behind.
+type Store interface {
+	// CreateTransfer stores t and its files in one step, all or nothing, and returns what is stored.
+	// The store assigns CreatedAt and, growing in the order of files, each File's ID (above 0, below 2^53); files
+	// start Queued and become ready at their StartAt, or at once if that is zero or past.
+	// If t.ClientToken is not empty and is known already, nothing is stored: with an equal RequestHash the earlier
+	// transfer is returned, with another one ErrTokenReused.
+	CreateTransfer(ctx context.Context, t Transfer, files []NewFile) (Transfer, error)
+
+	// GetTransfer returns the transfer with this id, or ErrNotFound.
+	GetTransfer(ctx context.Context, id string) (Transfer, error)
+
+	// ListFiles returns the files that match q, ordered by id. No match is an empty result, not an error.
+	ListFiles(ctx context.Context, q Query) ([]File, error)
+
+	// CountFiles counts the files that match q by state, leaving q.AfterID and q.Limit aside. States without a file
+	// are absent.
+	CountFiles(ctx context.Context, q Query) (map[State]int64, error)
+
+	// Claim leases up to r.Max ready files to r.Worker and returns them, Running, with a new Token.
+	//
+	// A file is ready if it is Queued, Waiting or Interrupted and its ReadyAt has come, or if it is Running under a
+	// lease that has expired. Only files of the connectors named in r.Limits are claimed, and never so many that
+	// more files of a connector run under live leases, over all workers, than its limit. Connectors take turns, one
+	// file each, so that the backlog of one does not hold up another; within a connector the file that has been
+	// ready longest comes first, ties by id.
+	// Claiming adds one to Attempts, sets StartedAt the first time, and sets Phase to PhaseConnect.
+	Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error)
+
+	// Update writes the changes of leased files, each on its own, and returns one error for each change, nil where
+	// it was written. A change is written only if the file is Running and its Token is equal (the lease may have
+	// expired meanwhile, as long as nobody claimed the file); otherwise its error is ErrLeaseLost and the file is
+	// as it was. The second result is for a failure of the store itself; then nothing is known to be written.
+	Update(ctx context.Context, changes []Change) ([]error, error)
+
+	// Watch returns a channel that receives after something of this topic happened: a hint that saves waiting for
+	// the next poll. Hints may be merged, late, missing or spurious. The channel is never closed; what stands
+	// behind it ends with ctx.
+	Watch(ctx context.Context, topic Topic) <-chan struct{}
+
+	// Close frees what the store holds. Later calls return ErrClosed. Closing twice is allowed.
+	Close() error
+}
+
+// Topic is what a Watch is about.
+type Topic uint8
+
+// Topics of Watch.
+const (
+	// FilesReady: files were created or given back and can be claimed.
+	FilesReady Topic = iota + 1
+	// FilesFinished: files reached a final state.
+	FilesFinished
+)
+
+// Transfer is one StartFileTransfer call.
+type Transfer struct {
+	ID          string // UUIDv7, given by the caller
+	ConnectorID string
+	ClientToken string // the caller's idempotency token, or empty
+	RequestHash []byte // tells whether two requests with one ClientToken are the same
+	FollowID    string // the caller's id, carried across hops (Waarp followId)
+	RuleName    string
+	Metadata    map[string]string
+	Spec        []byte // the request; opaque to the store, written once
+	Files       int    // how many files it has
+	CreatedAt   time.Time
+}
+
+// NewFile is what the caller of CreateTransfer says of one file.
+type NewFile struct {
+	Direction  Direction
+	Partner    string // the remote side, as Waarp's "requested"
+	SourcePath string // as given in the request
+	TargetPath string
+	StartAt    time.Time // zero: at once
+}
+
+// File is one row: one file of one transfer, the unit of leasing, retrying, resuming and reporting.
+type File struct {
+	ID          int64
+	TransferID  string
+	ConnectorID string
+	FollowID    string
+	RuleName    string
+	NewFile
+
+	State State
+	Progress
+	Failure
+
+	Attempts   int       // how often it was claimed
+	ReadyAt    time.Time // when it may be claimed (next)
+	CreatedAt  time.Time
+	StartedAt  time.Time // first claim; zero before
+	UpdatedAt  time.Time // last event of any kind
+	FinishedAt time.Time // zero until the state is final
+
+	Worker     string    // who holds the lease; empty if nobody
+	Token      int64     // grows by one at every claim
+	LeaseUntil time.Time // zero if nobody holds the lease
+}
+
+// Progress is how far a file has come. A Change replaces it as a whole.
+type Progress struct {
+	Phase      Phase
+	Size       int64  // bytes; -1 until known
+	Offset     int64  // bytes acknowledged by the target
+	BlockSize  int64  // bytes of a window; 0 until known
+	Rank       int64  // acknowledged windows below the first gap (Waarp's rank)
+	Checkpoint []byte // what the worker needs to go on; opaque to the store; empty once the file is finished
+	SHA256     []byte // of the content, once it was delivered
+	Skipped    bool   // done without moving it: the target was there and the policy is to skip
+}
+
+// Failure says why a file failed or waits. All fields are empty where nothing went wrong.
+type Failure struct {
+	Code    string // the published code, such as RETRIEVE_FILE_NOT_FOUND
+	Detail  string // the finer cause, such as HOST_KEY_MISMATCH, or empty
+	Message string
+}
+
+// Query selects files. The zero value selects all.
+type Query struct {
+	TransferID string // only this transfer's files
+	AfterID    int64  // only files with a larger id: the cursor
+	Limit      int    // at most so many; 0 means no limit
+}
+
+// ClaimRequest asks for work.
+type ClaimRequest struct {
+	Worker string
+	Max    int
+	Lease  time.Duration
+	Limits map[string]int // by connector id: files running at once over all workers; others are not claimed
+}
+
+// Claimed is a leased file together with its transfer's request.
+type Claimed struct {
+	File
+	Spec     []byte
+	Metadata map[string]string
+}
+
+// Change is what a worker writes about a file that it holds.
+type Change struct {
+	ID    int64
+	Token int64
+	// State Running keeps the lease and extends it by Lease, counted from now; Waiting and Interrupted give it up
+	// and make the file ready again after Delay; Done and Failed give it up for good.
+	State State
+	Lease time.Duration
+	Delay time.Duration
+	Progress
+	Failure
+}
+
+// Direction is which way a file goes, seen from us.
+type Direction uint8
+
+// Directions.
+const (
+	Send     Direction = iota + 1 // from our storage to the partner
+	Retrieve                      // from the partner to our storage
+)
+
+// State is where a file stands. It is the single truth about the file; the numbers are kept by durable stores and
+// never change their meaning.
+type State uint8
+
+// States of a file.
+const (
+	Queued      State = 1 // not started yet (scheduled, while ReadyAt lies ahead)
+	Running     State = 2 // leased to a worker
+	Waiting     State = 3 // for its next attempt
+	Paused      State = 4 // by the user; never resumes by itself
+	Interrupted State = 5 // the worker stopped; resumes by itself
+	Failed      State = 6
+	Cancelled   State = 7
+	Done        State = 8
+)
+
+// Final reports whether a file in this state never changes again.
+func (s State) Final() bool { return s == Failed || s == Cancelled || s == Done }
+
+var stateNames = [...]string{"Unknown", "Queued", "Running", "Waiting", "Paused", "Interrupted", "Failed", "Cancelled", "Done"}
+
+// String returns the state's name, such as "Queued".
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return stateNames[0]
+}
+
+// Phase is the part of its work that a running file is in, or the last one that it entered. The numbers are kept by
+// durable stores; those missing here are kept free for tasks before, after and on failure.
+type Phase uint8
+
+// Phases of a file.
+const (
+	PhaseNone     Phase = 0 // never started
+	PhaseConnect  Phase = 1
+	PhaseData     Phase = 3
+	PhaseFinalize Phase = 4 // check, rename, publish
+)
