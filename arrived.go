@@ -1,0 +1,92 @@
+package transfer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"sync"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// check refuses options that no caller in its right mind gives. A Key becomes part of file names.
+func (o CreateOptions) check() error {
+	wrong := func(format string, args ...any) error {
+		return &Error{Code: InternalError, Err: fmt.Errorf("CreateOptions."+format, args...)}
+	}
+	switch {
+	case o.Size < 0:
+		return wrong("Size is %d (must not be negative)", o.Size)
+	case o.WindowSize < 1:
+		return wrong("WindowSize is %d (must be at least 1)", o.WindowSize)
+	case len(o.Key) < 16 || len(o.Key) > 64 || strings.Trim(o.Key, "0123456789abcdef") != "":
+		return wrong("Key is %q (must be 16 to 64 characters of 0-9a-f)", o.Key)
+	case !o.Overwrite.valid():
+		return wrong("Overwrite is %q (try OverwriteReplace)", o.Overwrite)
+	}
+	return nil
+}
+
+// arrived knows which windows of a file are there.
+type arrived struct {
+	size   int64
+	window int64
+
+	mu    sync.Mutex       // guards the fields below
+	next  int64            // all windows below it are there
+	chain uint32           // checksum of their checksums, in order
+	above map[int64]uint32 // checksums of those above the first gap
+}
+
+func newArrived(o CreateOptions) *arrived {
+	return &arrived{size: o.Size, window: o.WindowSize, above: make(map[int64]uint32)}
+}
+
+// fits reports whether it is of a file cut like this one.
+func (a *arrived) fits(o CreateOptions) bool { return a.size == o.Size && a.window == o.WindowSize }
+
+// index is the number of the window p at off, if it is one.
+func (a *arrived) index(p []byte, off int64) (int64, error) {
+	inside := off >= 0 && off%a.window == 0 && off <= a.size
+	if !inside || int64(len(p)) != min(a.window, a.size-off) {
+		return 0, &Error{Code: SizeMismatch,
+			Err: fmt.Errorf("%d bytes at %d are no window of %d bytes in windows of %d", len(p), off, a.size, a.window)}
+	}
+	return off / a.window, nil
+}
+
+// add notes that a window is there. It may come again.
+func (a *arrived) add(index int64, sum uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if index < a.next {
+		return
+	}
+	a.above[index] = sum
+	for sum, ok := a.above[a.next]; ok; sum, ok = a.above[a.next] {
+		delete(a.above, a.next)
+		a.next++
+		a.chain = chained(a.chain, sum)
+	}
+}
+
+// below returns how many windows are there without a gap, and the checksum of their checksums.
+func (a *arrived) below() (next int64, chain uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.next, a.chain
+}
+
+// complete fails with SizeMismatch while a window is missing.
+func (a *arrived) complete() error {
+	next, _ := a.below()
+	if bytes := min(next*a.window, a.size); bytes < a.size {
+		return &Error{Code: SizeMismatch, Err: fmt.Errorf("%d of %d bytes arrived without a gap", bytes, a.size)}
+	}
+	return nil
+}
+
+func chained(chain, sum uint32) uint32 {
+	return crc32.Update(chain, castagnoli, binary.BigEndian.AppendUint32(nil, sum))
+}

@@ -1,0 +1,89 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	smallestBuffer = 4 << 10
+	mebibyte       = 1 << 20
+)
+
+// buffers lends window buffers within one byte budget for all files of a node. Buffers that came back are kept for
+// reuse; lent and kept ones together stay within the budget, so that memory is bounded without waiting for the
+// garbage collector.
+type buffers struct {
+	window int64
+	lent   *semaphore.Weighted // bounds what is lent
+
+	mu        sync.Mutex // guards the fields below
+	kept      map[int64][][]byte
+	keptBytes int64
+	lentBytes int64
+	budget    int64
+}
+
+func newBuffers(budget, window int64) *buffers {
+	return &buffers{
+		window: window,
+		lent:   semaphore.NewWeighted(budget),
+		kept:   make(map[int64][][]byte),
+		budget: budget,
+	}
+}
+
+// class is the capacity of the buffer for n bytes: a power of two up to a window, whole MiB beyond. A budget of one
+// window is always enough for one window.
+func (b *buffers) class(n int64) int64 {
+	if n > b.window {
+		return (n + mebibyte - 1) / mebibyte * mebibyte
+	}
+	if n <= smallestBuffer {
+		return min(smallestBuffer, b.window)
+	}
+	return min(1<<bits.Len64(uint64(n-1)), b.window)
+}
+
+// get lends a buffer of n bytes, waiting until the budget allows it. More than the whole budget is an error.
+func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
+	class := b.class(n)
+	if class > b.budget {
+		return nil, fmt.Errorf("a window of %d bytes is more than Config.MemoryBudget, %d (raise it)", n, b.budget)
+	}
+	if err := b.lent.Acquire(ctx, class); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lentBytes += class
+	if free := b.kept[class]; len(free) > 0 {
+		buf := free[len(free)-1]
+		b.kept[class] = free[:len(free)-1]
+		b.keptBytes -= class
+		return buf[:n], nil
+	}
+	for size, free := range b.kept {
+		if b.lentBytes+b.keptBytes <= b.budget {
+			break
+		}
+		b.keptBytes -= size * int64(len(free))
+		delete(b.kept, size)
+	}
+	return make([]byte, n, class), nil
+}
+
+// put takes a buffer back.
+func (b *buffers) put(buf []byte) {
+	class := int64(cap(buf))
+	b.mu.Lock()
+	b.lentBytes -= class
+	b.keptBytes += class
+	b.kept[class] = append(b.kept[class], buf)
+	b.mu.Unlock()
+	b.lent.Release(class)
+}

@@ -1,0 +1,315 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// session is a partner's Remote as a Storage that connects when it is first needed: a file that is missing on our side
+// does not bother the partner.
+type session struct {
+	connector Connector
+	remote    Remote
+}
+
+func (s *session) Open(ctx context.Context, path string) (Source, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	return s.remote.Open(ctx, path)
+}
+
+func (s *session) Create(ctx context.Context, path string, o CreateOptions) (Sink, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	return s.remote.Create(ctx, path, o)
+}
+
+func (s *session) connect(ctx context.Context) (err error) {
+	if s.remote != nil {
+		return nil
+	}
+	if s.remote, err = s.connector.Connect(ctx); err != nil {
+		s.remote = nil
+		return stepError{stepConnect, err}
+	}
+	return nil
+}
+
+func (s *session) close() error {
+	if s.remote == nil {
+		return nil
+	}
+	return s.remote.Close()
+}
+
+// deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
+func (e *engine) deliver(j *job) (err error) {
+	ctx := j.ctx
+	f := &j.file.File
+	var request spec
+	if err := json.Unmarshal(j.file.Spec, &request); err != nil {
+		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
+	}
+	remote := &session{connector: e.cfg.Connectors[f.ConnectorID]}
+	defer func() { err = keepFirst(err, remote.close()) }()
+	from, to := e.cfg.Storage, Storage(remote)
+	if f.Direction == store.Retrieve {
+		from, to = to, from
+	}
+
+	src, err := from.Open(ctx, f.SourcePath)
+	if err != nil {
+		return atStep(stepOpen, err)
+	}
+	defer func() { err = keepFirst(err, atStep(stepRead, src.Close())) }()
+	j.sized(src.Info().Size)
+
+	d := &delivery{engine: e, job: j, src: src, to: to, overwrite: request.Overwrite}
+	dst, err := d.create(ctx)
+	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
+		j.skipped()
+		return nil
+	}
+	if err != nil {
+		return atStep(stepCreate, err)
+	}
+	err = d.move(ctx, dst)
+	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
+		j.skipped()
+		return nil
+	}
+	return err
+}
+
+// keepFirst returns what failed first. A failure of closing after a success does not undo the delivery, which was
+// acknowledged, so it is dropped.
+func keepFirst(err, closing error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, closing)
+}
+
+// delivery is one attempt to bring a pinned source to its target.
+type delivery struct {
+	engine    *engine
+	job       *job
+	src       Source
+	to        Storage
+	overwrite Overwrite
+	window    int64
+	at        position
+}
+
+// create opens the target, going on where an earlier attempt ended if the source is still the same.
+func (d *delivery) create(ctx context.Context) (Sink, error) {
+	info := d.src.Info()
+	if info.Size < 0 {
+		return nil, &Error{Op: "open", Path: d.job.file.SourcePath, Code: ReadFileError, Err: fmt.Errorf("the size is %d", info.Size)}
+	}
+	if last := d.job.lastCheckpoint(); last != nil {
+		if last.Identity == info.Identity() {
+			dst, err := d.resume(ctx, last)
+			if CodeOf(err) != CheckpointLost {
+				return dst, err
+			}
+		} else {
+			d.discard(ctx, last)
+		}
+	}
+	d.window, d.at = windowFor(info.Size, d.engine.cfg.WindowSize), position{}
+	if d.window > d.engine.cfg.MemoryBudget {
+		return nil, &Error{Op: "move", Path: d.job.file.SourcePath, Code: UnsupportedOperationError,
+			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", info.Size, d.window, d.engine.cfg.MemoryBudget)}
+	}
+	return d.to.Create(ctx, d.job.file.TargetPath, d.options(info.Identity(), d.window, nil))
+}
+
+func (d *delivery) resume(ctx context.Context, last *checkpoint) (Sink, error) {
+	size := d.src.Info().Size
+	if last.Rank > (size+last.Window-1)/last.Window || last.Window > d.engine.cfg.MemoryBudget {
+		return nil, CheckpointLost
+	}
+	d.window = last.Window
+	d.at = position{rank: last.Rank, offset: min(last.Rank*last.Window, size), hash: last.Hash}
+	return d.to.Create(ctx, d.job.file.TargetPath, d.options(last.Identity, last.Window, last.Sink))
+}
+
+// discard removes what was delivered of another version of the source. What cannot be removed does no harm: its name
+// is its own.
+func (d *delivery) discard(ctx context.Context, last *checkpoint) {
+	o := d.options(last.Identity, last.Window, last.Sink)
+	o.Overwrite = OverwriteReplace
+	dst, err := d.to.Create(ctx, d.job.file.TargetPath, o)
+	if err != nil {
+		return
+	}
+	_ = dst.Abort(ctx)
+	_ = dst.Close()
+}
+
+func (d *delivery) options(identity string, window int64, state []byte) CreateOptions {
+	f := &d.job.file
+	key := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", f.TransferID, f.ID, identity))
+	return CreateOptions{
+		Size:       d.src.Info().Size,
+		WindowSize: window,
+		Overwrite:  d.overwrite,
+		Key:        hex.EncodeToString(key[:16]),
+		Checkpoint: state,
+	}
+}
+
+// move brings the windows over and publishes the file. What a failure leaves behind is removed; what an interruption
+// leaves stays for the next attempt.
+func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
+	j, e := d.job, d.engine
+	c := &copier{
+		src: d.src, dst: dst, size: d.src.Info().Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
+		buffers: e.buffers, stop: e.stopping, at: d.at, moved: j.moved,
+	}
+	defer func() {
+		kept := errors.Is(err, errStopped) || errors.Is(context.Cause(ctx), errCutOff) || errors.Is(context.Cause(ctx), errLeaseLost)
+		if err != nil && (!kept || !j.keepCheckpoint()) {
+			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+			defer cancel()
+			if left := dst.Abort(cleanup); left != nil {
+				e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", left)
+			}
+		}
+		j.letGo()
+		err = keepFirst(err, dst.Close())
+		c.release()
+	}()
+	j.begin(d.src.Info(), d.window, d.at, dst)
+	if c.windows() > 1 {
+		hint(e.flush) // so that a crash from now on leaves a checkpoint behind
+	}
+	sum, err := c.run(ctx)
+	if err != nil {
+		return err
+	}
+	j.enter(store.PhaseFinalize)
+	if err := j.confirm(e.cfg.Lease, func() { hint(e.flush) }); err != nil {
+		return err
+	}
+	if err := dst.Commit(ctx, sum); err != nil {
+		return atStep(stepCommit, err)
+	}
+	j.delivered(sum[:])
+	return nil
+}
+
+// step is what was being done when something failed.
+type step string
+
+const (
+	stepConnect step = "connect"
+	stepOpen    step = "open source"
+	stepRead    step = "read source"
+	stepCreate  step = "create target"
+	stepWrite   step = "write target"
+	stepCommit  step = "finish target"
+)
+
+// stepError is an error with the step at which it happened; the innermost one counts.
+type stepError struct {
+	step step
+	err  error
+}
+
+func (e stepError) Error() string { return string(e.step) + ": " + e.err.Error() }
+func (e stepError) Unwrap() error { return e.err }
+
+func atStep(s step, err error) error {
+	var known stepError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return stepError{s, err}
+}
+
+// describe makes the published failure of an error: code, finer cause, and a message with host, path and phase.
+func (e *engine) describe(f *store.File, err error) store.Failure {
+	at := stepError{step: "move"}
+	errors.As(err, &at)
+	code, detail := publish(f.Direction, at.step, CodeOf(err))
+	return store.Failure{Code: string(code), Detail: string(detail), Message: e.message(f, at.step, err)}
+}
+
+// publish maps a cause to AWS's code for it and, where that says less, the cause itself as the detail.
+func publish(d store.Direction, s step, cause Code) (code, detail Code) {
+	if p, ok := published[cause]; ok {
+		return p, cause
+	}
+	switch cause {
+	case FileNotFound:
+		switch {
+		case s == stepCreate || s == stepWrite || s == stepCommit:
+			return DirectoryNotFound, ""
+		case d == store.Send:
+			return SendFileNotFound, ""
+		default:
+			return RetrieveFileNotFound, ""
+		}
+	case PermissionDenied, NoSpace, FileExists, IsDirectory, PathEscapes, SizeMismatch, SourceChanged, UnknownError:
+		detail = cause
+		if cause == UnknownError {
+			detail = ""
+		}
+		switch s {
+		case stepConnect:
+			return ConnectionError, detail
+		case stepOpen, stepRead:
+			return ReadFileError, detail
+		case stepCreate, stepWrite, stepCommit:
+			return WriteFileError, detail
+		}
+		return InternalError, detail
+	}
+	return cause, ""
+}
+
+const maxMessage = 1024
+
+// message says where, what and why. What comes from the other side is cut and cleaned.
+func (e *engine) message(f *store.File, s step, err error) string {
+	remoteStep := s == stepConnect || (f.Direction == store.Send) == (s == stepCreate || s == stepWrite || s == stepCommit)
+	where := "storage"
+	if remoteStep {
+		where = e.cfg.Connectors[f.ConnectorID].Info().URL
+	}
+	path := f.SourcePath
+	if s == stepCreate || s == stepWrite || s == stepCommit {
+		path = f.TargetPath
+	}
+	text := fmt.Sprintf("%s %s on %s: %s", s, path, where, innermost(err))
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return shorten(text, maxMessage)
+}
+
+// innermost is the text of err without the steps around it.
+func innermost(err error) string {
+	var s stepError
+	for errors.As(err, &s) {
+		err = s.err
+		s = stepError{}
+	}
+	return err.Error()
+}

@@ -1,0 +1,286 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+)
+
+// dirSink is a file on its way into a Directory.
+//
+// Its temporary file may be that of another sink too, in a process that has lost its lease and does not know it yet.
+// Both write the same bytes, so what one has written does not harm the other; but only the file that a sink has open
+// is ever published or removed by it, and a fresh attempt begins with a fresh file, never with an emptied one.
+type dirSink struct {
+	dir     *Directory
+	path    string // as given
+	name    string // below the root
+	temp    string // below the root
+	o       CreateOptions
+	arrived *arrived
+	made    int // how many of the directories above the file are there for it
+
+	file      *os.File // nil once it is closed
+	opened    fs.FileInfo
+	published bool
+}
+
+// attempts is how often begin tries again if somebody removes the directory, or creates the file, at the same moment.
+const attempts = 5
+
+// begin creates the temporary file and the directories above it.
+func (s *dirSink) begin() error {
+	var err error
+	for range attempts {
+		var made int
+		made, err = s.dir.mkdirAll(path.Dir(s.name))
+		s.made = max(s.made, made)
+		if err != nil {
+			break
+		}
+		if err = s.dir.root.Remove(s.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		s.file, err = s.dir.root.OpenFile(s.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if err == nil {
+		s.opened, err = s.file.Stat()
+	}
+	if err != nil {
+		_ = s.Close()
+		s.clean()
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return &Error{Code: WriteFileError, Err: cause(err)} // FileExists would speak of the target
+	}
+	return err
+}
+
+// dirCheckpoint is what resume needs besides the temporary file.
+type dirCheckpoint struct {
+	Size    int64  `json:"size"`
+	Window  int64  `json:"window"`
+	Windows int64  `json:"windows"` // that arrived, without a gap
+	Chain   uint32 `json:"chain"`   // the checksum of their checksums
+	Made    int    `json:"made,omitempty"`
+}
+
+// resume goes on with the temporary file. The file is not cut: whatever is beyond the windows of the checkpoint is
+// written again, and another sink may be about to publish it.
+func (s *dirSink) resume(ctx context.Context) error {
+	err := s.reopen(ctx)
+	if err == nil {
+		return nil
+	}
+	_ = s.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &Error{Code: CheckpointLost, Err: cause(err)}
+}
+
+func (s *dirSink) reopen(ctx context.Context) error {
+	var c dirCheckpoint
+	if err := json.Unmarshal(s.o.Checkpoint, &c); err != nil {
+		return err
+	}
+	if c.Size != s.o.Size || c.Window != s.o.WindowSize || c.Windows < 1 || c.Windows > (c.Size+c.Window-1)/c.Window {
+		return errors.New("it is not of this delivery")
+	}
+	info, err := s.dir.root.Lstat(s.temp)
+	if err == nil {
+		err = regular(info)
+	}
+	if err != nil {
+		return err
+	}
+	if s.file, err = s.dir.root.OpenFile(s.temp, os.O_RDWR|syscall.O_NONBLOCK, 0); err != nil {
+		return err
+	}
+	if s.opened, err = s.file.Stat(); err != nil {
+		return err
+	}
+	if !os.SameFile(info, s.opened) || s.opened.Size() > c.Size {
+		return errors.New("another file has taken the temporary one's place")
+	}
+	s.made = c.Made
+	return s.verify(ctx, c)
+}
+
+// verify reads the windows that the checkpoint speaks of and fails if they are not what was written.
+func (s *dirSink) verify(ctx context.Context, c dirCheckpoint) error {
+	buf := make([]byte, 256<<10)
+	for index := range c.Windows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		off := index * c.Window
+		window := io.NewSectionReader(s.file, off, min(c.Window, c.Size-off))
+		sum := crc32.New(castagnoli)
+		if n, err := io.CopyBuffer(sum, window, buf); err != nil || n < window.Size() {
+			return fmt.Errorf("window at %d has %d bytes: %w", off, n, errors.Join(err, io.ErrUnexpectedEOF))
+		}
+		s.arrived.add(index, sum.Sum32())
+	}
+	if _, chain := s.arrived.below(); chain != c.Chain {
+		return errors.New("the temporary file does not hold what was written")
+	}
+	return nil
+}
+
+func (s *dirSink) Concurrency() int { return dirConcurrency }
+
+func (s *dirSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
+	index, err := s.arrived.index(p, off)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		_, err = s.file.WriteAt(p, off)
+	}
+	if err != nil {
+		return s.dir.failure("write", s.path, err)
+	}
+	s.arrived.add(index, crc32.Checksum(p, castagnoli))
+	return nil
+}
+
+func (s *dirSink) Checkpoint() []byte {
+	windows, chain := s.arrived.below()
+	if windows == 0 {
+		return nil
+	}
+	c := dirCheckpoint{Size: s.o.Size, Window: s.o.WindowSize, Windows: windows, Chain: chain, Made: s.made}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Commit closes the file before it renames it, because some file systems report a failed write only then.
+func (s *dirSink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
+	err := ctx.Err()
+	if err == nil {
+		err = s.arrived.complete()
+	}
+	if err == nil {
+		err = s.sync()
+	}
+	if err != nil {
+		return s.dir.failure("sync", s.path, err)
+	}
+	if err := s.publish(); err != nil {
+		return s.dir.failure("rename", s.path, err)
+	}
+	s.published = true
+	if err := s.syncParents(); err != nil {
+		return s.dir.failure("sync", s.path, err)
+	}
+	return nil
+}
+
+func (s *dirSink) sync() error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != s.o.Size {
+		return &Error{Code: SizeMismatch, Err: fmt.Errorf("the file has %d bytes, not %d", info.Size(), s.o.Size)}
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// publish gives the file its name. If another sink has published this very file, that is as good.
+func (s *dirSink) publish() error {
+	root := s.dir.root
+	if s.isMine(s.name) {
+		s.removeTemp()
+		return nil
+	}
+	if err := s.dir.vacant(s.name, s.o.Overwrite); err != nil {
+		return err
+	}
+	if !s.isMine(s.temp) {
+		return &Error{Code: SizeMismatch, Err: errors.New("the temporary file was removed or replaced")}
+	}
+	if s.o.Overwrite.Replaces() {
+		return root.Rename(s.temp, s.name)
+	}
+	// Unlike a rename, a link never replaces a file.
+	if err := root.Link(s.temp, s.name); err != nil && !s.isMine(s.name) {
+		return err
+	}
+	s.removeTemp()
+	return nil
+}
+
+// syncParents makes the file's name last, and those of the directories that were made for it.
+func (s *dirSink) syncParents() error {
+	dir := path.Dir(s.name)
+	err := s.dir.sync(dir)
+	for i := 0; i < s.made && dir != "." && err == nil; i++ {
+		dir = path.Dir(dir)
+		err = s.dir.sync(dir)
+	}
+	return err
+}
+
+func (s *dirSink) Abort(context.Context) error {
+	if s.published {
+		return nil
+	}
+	err := s.Close()
+	s.clean()
+	if err != nil {
+		return s.dir.failure("write", s.path, err)
+	}
+	return nil
+}
+
+func (s *dirSink) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file = nil
+	return err
+}
+
+// clean removes the temporary file and the directories that were made for it and are empty, as far as it can.
+func (s *dirSink) clean() {
+	s.removeTemp()
+	dir := path.Dir(s.name)
+	for i := 0; i < s.made && dir != "."; i++ {
+		if s.dir.root.Remove(dir) != nil {
+			return
+		}
+		dir = path.Dir(dir)
+	}
+}
+
+func (s *dirSink) removeTemp() {
+	if s.isMine(s.temp) {
+		_ = s.dir.root.Remove(s.temp)
+	}
+}
+
+// isMine reports whether name is the file that this sink has written.
+func (s *dirSink) isMine(name string) bool {
+	info, err := s.dir.root.Lstat(name)
+	return err == nil && s.opened != nil && os.SameFile(info, s.opened)
+}

@@ -1,0 +1,47 @@
+// Package transfer is managed file transfer as a library: files go between your storage and your partners' servers,
+// whole and exactly once, or fail with a clear code; and you can ask at any time how each of them is doing.
+//
+// # A client
+//
+// A [Client] works with a [Storage] (our side), some [Connector]s (the partners) and a [store.Store] (what it
+// remembers). Everything has a default that lives in memory.
+//
+//	client, err := transfer.New(transfer.Config{
+//		Storage:    storage, // transfer.NewMemory(), transfer.Dir(path), s3x.New(…), transfer.NewMount(…)
+//		Connectors: map[string]transfer.Connector{"acme": acme}, // sftpx.New(…)
+//	})
+//	err = client.Start(ctx)
+//	defer client.Shutdown(ctx)
+//
+// # Moving files
+//
+// [Client.StartFileTransfer] takes AWS Transfer Family's parameters and returns an id at once. Files of one transfer move
+// independently: one that fails does not hold up the others.
+//
+//	out, err := client.StartFileTransfer(ctx, &transfer.StartFileTransferInput{
+//		ConnectorID: "acme", SendFilePaths: []string{"/outbox/a.csv"}, RemoteDirectoryPath: "/in",
+//	})
+//
+// # Asking how they are doing
+//
+// [Client.ListFileTransferResults] tells the status, progress and failure of each file, [Client.Wait] returns when all are
+// final.
+//
+//	p := transfer.NewListFileTransferResultsPaginator(client, &transfer.ListFileTransferResultsInput{
+//		ConnectorID: "acme", TransferID: out.TransferID,
+//	})
+//	for r, err := range p.All(ctx) { … }
+//
+// # What "whole" means
+//
+// A target appears under its name only when every byte has been acknowledged: files are written under a temporary name
+// and renamed, S3 uploads are completed. The size is checked against the size that the source had before it was opened;
+// the SHA-256 of the content is computed on the way and recorded. A source that changes while it is read fails the file
+// where the storage can tell (S3 and directories can; SFTP version 3 can tell only by missing bytes).
+//
+// # What is not done yet
+//
+// A failed file is not tried again by itself, and nothing cancels or pauses a file; start another transfer for what
+// failed. The only Store so far lives in memory, so a file survives Shutdown and a new Client in the same program, not
+// the end of the program.
+package transfer

@@ -1,0 +1,332 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// Bounds of what the engine does on its own account.
+const (
+	cleanupTimeout  = 15 * time.Second // removing what a failed file left behind
+	storeTimeout    = 10 * time.Second // one call to the Store
+	storeRetryFirst = 100 * time.Millisecond
+	storeRetryLast  = 5 * time.Second
+	giveUpAfter     = 5 * time.Second // trying to reach the Store, once the node was told to end at once
+	largestBatch    = 1000            // changes in one call to the Store
+)
+
+// Why a running file is ended before its time.
+var (
+	errLeaseLost = errors.New("transfer: lease lost to another node")
+	errCutOff    = errors.New("transfer: node stopped")
+)
+
+// engine leases files from the Store, moves them, and writes back how they go: one goroutine claims (dispatch), one
+// writes to the Store (record), and one moves each file (run).
+type engine struct {
+	cfg     Config
+	store   store.Store
+	limits  map[string]int // files at once, by connector
+	buffers *buffers
+
+	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
+	stopping chan struct{}
+	stopOnce sync.Once
+	cut      context.Context
+	cutOff   context.CancelCauseFunc
+
+	outcomes  chan *job     // finished jobs on their way to the Store
+	freed     chan struct{} // hint: jobs ended
+	flush     chan struct{} // hint: write progress now
+	jobsEnded chan struct{} // closed: every job has handed in its outcome
+	ended     chan struct{} // closed: every goroutine has ended
+	jobs      sync.WaitGroup
+
+	mu      sync.Mutex // guards running
+	running map[*job]struct{}
+}
+
+func newEngine(cfg Config) *engine {
+	e := &engine{
+		cfg:       cfg,
+		store:     cfg.Store,
+		limits:    make(map[string]int, len(cfg.Connectors)),
+		buffers:   newBuffers(cfg.MemoryBudget, cfg.WindowSize),
+		stopping:  make(chan struct{}),
+		outcomes:  make(chan *job),
+		freed:     make(chan struct{}, 1),
+		flush:     make(chan struct{}, 1),
+		jobsEnded: make(chan struct{}),
+		ended:     make(chan struct{}),
+		running:   make(map[*job]struct{}),
+	}
+	for id, c := range cfg.Connectors {
+		e.limits[id] = c.Info().MaxFiles
+	}
+	return e
+}
+
+func (e *engine) start(ctx context.Context) {
+	e.cut, e.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() {
+		e.stop()
+		e.cutOff(errCutOff)
+	})
+	recorded := make(chan struct{})
+	go func() {
+		defer close(recorded)
+		e.record()
+	}()
+	go func() {
+		defer close(e.ended)
+		e.dispatch()
+		e.jobs.Wait()
+		close(e.jobsEnded)
+		<-recorded
+		unhook()
+		e.cutOff(errCutOff)
+	}()
+}
+
+func (e *engine) stop() { e.stopOnce.Do(func() { close(e.stopping) }) }
+
+func (e *engine) shutdown(ctx context.Context) error {
+	e.stop()
+	select {
+	case <-e.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	e.cutOff(errCutOff)
+	<-e.ended
+	return fmt.Errorf("transfer: shutdown cut running files off: %w", ctx.Err())
+}
+
+func hint(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// dispatch claims files as long as there is room, until the node stops.
+func (e *engine) dispatch() {
+	ctx, cancel := context.WithCancel(e.cut)
+	defer cancel()
+	ready := e.store.Watch(ctx, store.FilesReady)
+	poll := time.NewTicker(e.cfg.PollInterval)
+	defer poll.Stop()
+	for {
+		if !e.stopped() && e.claim(ctx) {
+			continue
+		}
+		select {
+		case <-ready:
+		case <-e.freed:
+		case <-poll.C:
+		case <-e.stopping:
+			return
+		}
+	}
+}
+
+func (e *engine) stopped() bool {
+	select {
+	case <-e.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// claim takes as many files as there is room for and reports whether there may be more and room for them.
+func (e *engine) claim(ctx context.Context) bool {
+	room := e.cfg.MaxFiles - e.count()
+	if room <= 0 || len(e.limits) == 0 || ctx.Err() != nil {
+		return false
+	}
+	asked := time.Now()
+	call, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	claimed, err := e.store.Claim(call, store.ClaimRequest{Worker: e.cfg.Name, Max: room, Lease: e.cfg.Lease, Limits: e.limits})
+	if err != nil {
+		if ctx.Err() == nil {
+			e.cfg.Logger.Error("cannot claim files", "error", err)
+		}
+		return false
+	}
+	for _, c := range claimed {
+		j := newJob(e.cut, c, asked)
+		e.mu.Lock()
+		e.running[j] = struct{}{}
+		e.mu.Unlock()
+		e.jobs.Go(func() { e.run(j) })
+	}
+	return len(claimed) == room
+}
+
+func (e *engine) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.running)
+}
+
+// run moves one file and hands in its outcome.
+func (e *engine) run(j *job) {
+	err := guarded(func() error { return e.deliver(j) })
+	var p *panicError
+	if errors.As(err, &p) {
+		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
+	}
+	switch cause := context.Cause(j.ctx); {
+	case err == nil:
+		j.finish(store.Done, store.Failure{})
+	case errors.Is(err, errStopped), errors.Is(cause, errCutOff), errors.Is(cause, errLeaseLost):
+		j.finish(store.Interrupted, store.Failure{})
+	default:
+		j.finish(store.Failed, e.describe(&j.file.File, err))
+	}
+	e.outcomes <- j
+}
+
+// entry is what the Store shall know of a job.
+type entry struct {
+	job    *job
+	change store.Change
+}
+
+// record writes outcomes as they come and progress at intervals, each time all that there is in one call, until every
+// job has ended.
+func (e *engine) record() {
+	tick := time.NewTicker(e.cfg.ProgressInterval)
+	defer tick.Stop()
+	for {
+		var batch []entry
+		select {
+		case j := <-e.outcomes:
+			batch = e.gather(j)
+		case <-tick.C:
+			batch = e.snapshot()
+		case <-e.flush:
+			batch = e.snapshot()
+		case <-e.jobsEnded:
+			return
+		}
+		for len(batch) > 0 {
+			n := min(len(batch), largestBatch)
+			e.write(batch[:n])
+			batch = batch[n:]
+		}
+	}
+}
+
+// gather collects j's outcome and those that are waiting already, leaving out files that are lost anyway.
+func (e *engine) gather(j *job) (batch []entry) {
+	for {
+		if errors.Is(context.Cause(j.ctx), errLeaseLost) {
+			e.remove(j)
+		} else {
+			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
+		}
+		if len(batch) == largestBatch {
+			return batch
+		}
+		select {
+		case j = <-e.outcomes:
+		default:
+			return batch
+		}
+	}
+}
+
+// snapshot collects the progress of the jobs that are under way; it extends their leases too.
+func (e *engine) snapshot() (batch []entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for j := range e.running {
+		if c := j.change(e.cfg.Lease); c.State == store.Running {
+			batch = append(batch, entry{j, c})
+		}
+	}
+	return batch
+}
+
+// write brings the changes of jobs to the Store, trying again while the Store is away, and acts on the verdicts. While
+// it waits, jobs go on; those that finish wait for it.
+func (e *engine) write(batch []entry) {
+	changes := make([]store.Change, len(batch))
+	for i, b := range batch {
+		changes[i] = b.change
+	}
+	asked := time.Now()
+	verdicts, err := e.update(changes)
+	for i, b := range batch {
+		switch {
+		case err != nil:
+			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
+		case verdicts[i] != nil:
+			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
+			b.job.cancel(errLeaseLost)
+		case b.change.State == store.Running:
+			b.job.renewed(asked)
+		default:
+			e.logOutcome(b.job, b.change)
+		}
+		if b.change.State != store.Running {
+			e.remove(b.job)
+		}
+	}
+	hint(e.freed)
+}
+
+func (e *engine) remove(j *job) {
+	j.cancel(context.Canceled)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.running, j)
+}
+
+func (e *engine) update(changes []store.Change) ([]error, error) {
+	var givenUp <-chan time.Time
+	cut := e.cut.Done()
+	for wait := storeRetryFirst; ; wait = min(2*wait, storeRetryLast) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.cut), storeTimeout)
+		verdicts, err := e.store.Update(ctx, changes)
+		cancel()
+		if err == nil {
+			return verdicts, nil
+		}
+		e.cfg.Logger.Error("cannot write to the store", "changes", len(changes), "error", err)
+		if errors.Is(err, store.ErrClosed) {
+			return nil, err
+		}
+		pause := time.NewTimer(wait)
+		select {
+		case <-pause.C:
+		case <-cut: // the node is told to end now: a little longer, then give up
+			cut, givenUp = nil, time.After(giveUpAfter)
+		case <-givenUp:
+			pause.Stop()
+			return nil, err
+		}
+		pause.Stop()
+	}
+}
+
+func (e *engine) logOutcome(j *job, c store.Change) {
+	attrs := []any{"file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID, "source", j.file.SourcePath,
+		"target", j.file.TargetPath, "bytes", c.Offset, "attempt", j.file.Attempts}
+	switch c.State {
+	case store.Done:
+		e.cfg.Logger.Info("file delivered", append(attrs, "skipped", c.Skipped)...)
+	case store.Failed:
+		e.cfg.Logger.Warn("file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+	default:
+		e.cfg.Logger.Info("file interrupted", attrs...)
+	}
+}

@@ -1,0 +1,138 @@
+package s3x
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/seed62b9dc43/transfer"
+)
+
+const (
+	metaSHA256   = "sha256"            // of the content, in hex
+	metaDelivery = "transfer-delivery" // whose object it is; see settle
+)
+
+// Create begins a delivery: of a file of one window by sending nothing, of a larger one with a multipart upload, or by
+// going on with that of o.Checkpoint. More than one window below 5 MiB, or more than Options.MaxParts of them, are
+// UnsupportedOperationError. An upload that o.Checkpoint names but that cannot go on is aborted.
+func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOptions) (_ transfer.Sink, err error) {
+	at, err := s.locate("create", path)
+	if err == nil {
+		err = fail("create", path, ctx.Err())
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		lost := transfer.CodeOf(err) == transfer.CheckpointLost || transfer.CodeOf(err) == transfer.FileExists
+		if lost && o.Checkpoint != nil {
+			s.abandon(ctx, at, o.Checkpoint)
+		}
+	}()
+	if !o.Overwrite.Replaces() {
+		if err := s.refuseExisting(ctx, "create", at); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case o.Size < 0 || o.WindowSize < 1:
+		return nil, because("create", path, transfer.InternalError, fmt.Sprintf("%d bytes in windows of %d", o.Size, o.WindowSize), nil)
+	case o.Size <= o.WindowSize && o.Checkpoint != nil:
+		return nil, because("create", path, transfer.CheckpointLost, "a file of one window has no checkpoint", nil)
+	case o.Size <= o.WindowSize:
+		return &putSink{storage: s, at: at, o: o, delivery: newDelivery()}, nil
+	}
+	if err := s.checkParts(path, o); err != nil {
+		return nil, err
+	}
+	if o.Checkpoint != nil {
+		return s.resume(ctx, at, o)
+	}
+	return s.begin(ctx, at, o)
+}
+
+// checkParts fails if S3 does not allow the parts that the windows of a file would make.
+func (s *Storage) checkParts(path string, o transfer.CreateOptions) error {
+	wrong := func(format string, args ...any) error {
+		return &transfer.Error{Op: "create", Path: path, Code: transfer.UnsupportedOperationError, Err: fmt.Errorf(format, args...)}
+	}
+	if o.WindowSize < s.minPart {
+		return wrong("S3 takes a file of several windows only in windows of at least 5 MiB, not %d bytes (set transfer.Config.WindowSize to %d or more)", o.WindowSize, minPartSize)
+	}
+	if parts := windows(o); parts > int64(s.o.MaxParts) {
+		fix := (o.Size + int64(s.o.MaxParts) - 1) / int64(s.o.MaxParts)
+		return wrong("%d bytes make %d windows of %d bytes, more than the %d parts of an upload (set transfer.Config.WindowSize to %d or more, or s3x.Options.MaxParts to what the server allows)", o.Size, parts, o.WindowSize, s.o.MaxParts, fix)
+	}
+	return nil
+}
+
+func windows(o transfer.CreateOptions) int64 {
+	return o.Size/o.WindowSize + min(o.Size%o.WindowSize, 1)
+}
+
+// refuseExisting fails with FileExists if there is an object at at.
+func (s *Storage) refuseExisting(ctx context.Context, op string, at object) error {
+	_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &at.bucket, Key: &at.key}, s.call...)
+	switch {
+	case err == nil:
+		return because(op, at.path, transfer.FileExists, "there is an object already", nil)
+	case httpStatus(err) == http.StatusNotFound:
+		return nil
+	case httpStatus(err) == http.StatusForbidden && !s.o.NoConditionalWrites:
+		return nil // who may write but not read learns it at Commit
+	}
+	return fail(op, at.path, err)
+}
+
+// ifNoneMatch is the condition under which the server publishes the object.
+func (s *Storage) ifNoneMatch(o transfer.CreateOptions) *string {
+	if o.Overwrite.Replaces() || s.o.NoConditionalWrites {
+		return nil
+	}
+	return aws.String("*")
+}
+
+// beforeCommit does what ifNoneMatch cannot.
+func (s *Storage) beforeCommit(ctx context.Context, at object, o transfer.CreateOptions) error {
+	if o.Overwrite.Replaces() || !s.o.NoConditionalWrites {
+		return nil
+	}
+	return s.refuseExisting(ctx, "commit", at)
+}
+
+// settle decides what it means that the server refused to publish, or did not say whether it did. Where a request was
+// repeated because its answer was lost, the first one may have done it: then the object bears our delivery token. And
+// a server that refuses a body before it has read it may cut the connection before its refusal is read.
+func (s *Storage) settle(ctx context.Context, at object, conditional bool, delivery string, err error) error {
+	code, status := apiCode(err), httpStatus(err)
+	exists := status == http.StatusPreconditionFailed
+	conflict := code == "ConditionalRequestConflict"
+	unsure := exists || conflict || status == 0 || status >= http.StatusInternalServerError || code == "NoSuchUpload"
+	if unsure && ctx.Err() == nil {
+		head, headErr := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &at.bucket, Key: &at.key}, s.call...)
+		if headErr == nil && head.Metadata[metaDelivery] == delivery {
+			return nil
+		}
+		exists = exists || conditional && headErr == nil
+	}
+	switch {
+	case exists:
+		return because("commit", at.path, transfer.FileExists, "an object has appeared meanwhile", err)
+	case status == http.StatusNotImplemented && conditional:
+		return because("commit", at.path, transfer.UnsupportedOperationError, "the server does not know If-None-Match (set s3x.Options.NoConditionalWrites, or let the file be replaced)", err)
+	}
+	return fail("commit", at.path, err)
+}
+
+// newDelivery makes the token by which a delivery knows its own object.
+func newDelivery() string {
+	var token [16]byte
+	_, _ = rand.Read(token[:])
+	return hex.EncodeToString(token[:])
+}

@@ -1,0 +1,36 @@
+package s3x
+
+import (
+	"testing"
+
+	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/storagetest"
+)
+
+func TestStorage(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *server) {
+		for name, o := range map[string]Options{
+			"bucket in the path": {},
+			"folder in a bucket": {Bucket: s.bucket, Prefix: "/in/box/"},
+			"with checksums":     {Compat: CompatAWS},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				storage, err := New(s.client, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				storage.minPart = s.window
+				root := ""
+				if o.Bucket == "" {
+					root = "/" + s.bucket
+				}
+				storagetest.Run(t, func(*testing.T) transfer.Storage { return storage }, storagetest.Options{
+					Root: root, WindowSize: s.window, Resume: true, Flat: true,
+					Leftovers: func(t *testing.T) []string { return s.keys(t) },
+				})
+			})
+		}
+	})
+}

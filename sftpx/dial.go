@@ -1,0 +1,150 @@
+package sftpx
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/seed62b9dc43/transfer"
+)
+
+// readBuffer is read from the network at once, in bytes: downloads spend less in system calls with it.
+const readBuffer = 128 << 10
+
+// bufferedConn reads large pieces.
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// dial makes a session. Whatever it waits for ends with ctx or with Config.ConnectTimeout, because both close the
+// connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926).
+func (c *Connector) dial(ctx context.Context) (*session, error) {
+	if c.cfg.ConnectTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.ConnectTimeout, errConnectTimeout)
+		defer cancel()
+	}
+	started := time.Now()
+	s, err := c.establish(ctx)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = c.dialEnded(cause)
+		}
+		c.log.Debug("sftp connection failed", "server", c.url, "error", err)
+		return nil, err
+	}
+	c.log.Debug("sftp connection made", "server", c.url, "version", s.server, "packet", s.packets.size,
+		"took", time.Since(started))
+	return s, nil
+}
+
+func (c *Connector) dialEnded(cause error) error {
+	if errors.Is(cause, errConnectTimeout) {
+		return &transfer.Error{Op: "connect", Path: c.cfg.Addr, Code: transfer.ConnectTimeout,
+			Err: fmt.Errorf("no session after %v", c.cfg.ConnectTimeout)}
+	}
+	return &transfer.Error{Op: "connect", Path: c.cfg.Addr, Code: transfer.ConnectionError, Err: cause}
+}
+
+func (c *Connector) establish(ctx context.Context) (_ *session, err error) {
+	conn, err := c.cfg.Dial(ctx, "tcp", c.cfg.Addr)
+	if err != nil {
+		return nil, &transfer.Error{Op: "connect", Path: c.cfg.Addr, Code: dialCode(err), Err: cleaned(err)}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if !stop() && err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			_ = conn.Close()
+		}
+	}()
+	s := &session{
+		c: c, raw: conn, meter: &meter{start: time.Now()},
+		quit: make(chan struct{}), down: make(chan struct{}), gone: make(chan struct{}),
+	}
+	channels, requests, err := s.handshake(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.startSFTP(channels, requests); err != nil {
+		_ = s.conn.Close()
+		s.helpers.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+// handshake agrees on keys, checks the server's and logs in.
+func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	c := s.c
+	l := newLogin(ctx, c.cfg)
+	defer l.end()
+	var keyRefused error
+	config := &ssh.ClientConfig{
+		Config:            c.cfg.Algorithms.config(),
+		User:              c.cfg.User,
+		AuthCallback:      l.next,
+		HostKeyAlgorithms: c.keys.offer(),
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			keyRefused = c.keys.check(key)
+			return keyRefused
+		},
+	}
+	buffered := &bufferedConn{s.raw, bufio.NewReaderSize(s.raw, readBuffer)}
+	conn, channels, requests, err := ssh.NewClientConn(buffered, c.cfg.Addr, config)
+	if err != nil {
+		return nil, nil, c.handshakeError(err, keyRefused, l)
+	}
+	s.conn = conn
+	s.server = shorten(clean(string(conn.ServerVersion())), maxText)
+	return channels, requests, nil
+}
+
+// startSFTP opens the one channel and starts SFTP on it. There is never another channel, and never a command.
+func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) error {
+	failed := func(code transfer.Code, err error) error {
+		return &transfer.Error{Op: "connect", Path: s.c.cfg.Addr, Code: code, Err: err}
+	}
+	// Nobody may be left waiting for an answer while the channel is opened.
+	s.helpers.Go(func() { ssh.DiscardRequests(requests) })
+	s.helpers.Go(func() { refuseAll(channels) })
+	channel, own, err := s.conn.OpenChannel("session", nil)
+	if err != nil {
+		code := transfer.ConnectionError
+		if refused := (*ssh.OpenChannelError)(nil); errors.As(err, &refused) || isNetwork(err) {
+			code = transfer.PartnerBusy
+		}
+		return failed(code, fmt.Errorf("open a channel: %w", cleaned(err)))
+	}
+	s.channel = channel
+	s.helpers.Go(func() { ssh.DiscardRequests(own) })
+	s.helpers.Go(func() { discard(channel.Stderr()) })
+	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
+	if err != nil {
+		return failed(transfer.PartnerBusy, fmt.Errorf("start SFTP: %w", cleaned(err)))
+	}
+	if !ok {
+		return failed(transfer.UnsupportedOperationError, errors.New("the server refuses to start SFTP (is it allowed for this account?)"))
+	}
+	s.packets.size = s.c.packetFor(s.server)
+	pipe := metered{channel, s.meter}
+	s.client, err = sftp.NewClientPipe(pipe, pipe, packetOptions(s.packets.size)...)
+	if err != nil {
+		return failed(transfer.ConnectionError, fmt.Errorf("start SFTP: %w (does a login script print something?)", cleaned(err)))
+	}
+	if every := s.c.cfg.KeepAlive; every > 0 {
+		s.helpers.Go(func() { s.keepAlive(every) })
+	}
+	return nil
+}

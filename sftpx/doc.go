@@ -1,0 +1,51 @@
+// Package sftpx reaches a partner's SFTP server: a [Connector] for package transfer over github.com/pkg/sftp and
+// golang.org/x/crypto/ssh.
+//
+//	signer, err := sftpx.ParsePrivateKey(pem, nil)
+//	…
+//	conn, err := sftpx.New(sftpx.Config{
+//		Addr:     "sftp.example.com",
+//		User:     "alice",
+//		Auth:     []sftpx.Auth{sftpx.PublicKey(signer)},
+//		HostKeys: []string{"sftp.example.com ssh-ed25519 AAAAC3Nza…"}, // as ssh-keyscan prints it
+//	})
+//	…
+//	defer conn.Close()
+//
+// # Identity
+//
+// A connector talks only to a server whose key it was given ([Config.HostKeys], [Config.KnownHosts]); there is no
+// "trust on first use". Several keys may be given, so that a partner can change theirs without an outage. Ways to log in
+// are tried in the order of [Config.Auth]; a server that wants two of them gets two. Passwords are asked for when they
+// are needed and not kept.
+//
+// # Sessions
+//
+// Files share sessions: up to [Config.FilesPerConnection] on each of up to [Config.MaxConnections] connections. One
+// handshake runs at a time, and everybody who waits for it shares its result. Idle sessions are kept warm, probed before
+// they are used again, and closed after [Config.IdleTimeout].
+//
+// Nothing waits for ever: connecting, each request, and each window have a limit. pkg/sftp has no deadlines, so the only
+// way to end a request that is not answered is to close its connection. All files on it then fail with the same cause
+// and go on from their checkpoints. For the same reason a request whose context has ended is given a moment to finish
+// before the connection is closed.
+//
+// # Delivery
+//
+// A file is written under a temporary name in the target's directory, every write and the CLOSE are checked, the size is
+// compared, and only then is it renamed: with posix-rename@openssh.com where the server has it, which replaces an old
+// file in one step. Without it an old file is removed first, and for a moment there is none
+// (transfer.Features.AtomicReplace says which). Servers that cannot rename need [RenameDirect]. A delivery that was
+// interrupted goes on where the server had last acknowledged a window.
+//
+// # Caveats
+//
+//   - A source is pinned by size and modification time, taken before it is opened; between OPEN and CLOSE nothing but
+//     READ is sent, because some servers hand out a file once and regard a STAT as the end of it. A file that grows while
+//     it is read is delivered as long as it was.
+//   - The server's clock has seconds: two versions of one size within a second look alike.
+//   - Where a server's rename replaces files although SFTP version 3 forbids it, an overwrite policy other than REPLACE
+//     is kept by a STAT just before the rename, which another writer can beat.
+//   - Files of one connection share its bandwidth, in each direction 2 MiB per round trip. A distant partner that allows
+//     more connections is faster with more of them.
+package sftpx

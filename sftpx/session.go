@@ -1,0 +1,217 @@
+package sftpx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/seed62b9dc43/transfer"
+)
+
+const (
+	// politeTimeout is how long the server has to take leave when a session without files is closed.
+	politeTimeout = time.Second
+	// probeAfter is how long a session may have been silent before it is asked for a sign of life on being lent.
+	probeAfter = 10 * time.Second
+	// probeTimeout limits that question; there is always the choice of a new connection.
+	probeTimeout = 10 * time.Second
+)
+
+// session is one connection with one SFTP channel, shared by several files.
+type session struct {
+	c       *Connector
+	raw     net.Conn // closing it is the only way to free a call of pkg/sftp
+	conn    ssh.Conn
+	channel ssh.Channel
+	client  *sftp.Client
+	server  string // how the server names itself, cleaned
+	meter   *meter
+	helpers sync.WaitGroup // everything that runs beside run
+	quit    chan struct{}  // closed when helpers shall end
+	down    chan struct{}  // closed when cause is final
+	gone    chan struct{}  // closed when nothing of the session runs any more
+	packets packets
+
+	mu    sync.Mutex // guards cause
+	cause error      // why the session is of no more use; nil while it is
+
+	// Guarded by pool.mu.
+	users     int
+	idleSince time.Time
+	eviction  *time.Timer
+}
+
+// meter tells whether a connection moves. Times are since start.
+type meter struct {
+	start   time.Time
+	heard   atomic.Int64 // when the last byte came, on the channel
+	moved   atomic.Int64 // bytes, both ways
+	asked   atomic.Int64 // bytes of content under way
+	working atomic.Int32 // calls under way
+}
+
+func (m *meter) now() time.Duration { return time.Since(m.start) }
+
+func (m *meter) lastHeard() time.Duration { return time.Duration(m.heard.Load()) }
+
+// metered is the channel as pkg/sftp sees it.
+type metered struct {
+	ssh.Channel
+	m *meter
+}
+
+func (c metered) Read(p []byte) (int, error) {
+	n, err := c.Channel.Read(p)
+	c.m.moved.Add(int64(n))
+	c.m.heard.Store(int64(c.m.now()))
+	return n, err
+}
+
+func (c metered) Write(p []byte) (int, error) {
+	n, err := c.Channel.Write(p)
+	c.m.moved.Add(int64(n))
+	return n, err
+}
+
+// run waits for the end of the session and then for everything that belongs to it.
+func (s *session) run(ended func(*session)) {
+	err := s.client.Wait()
+	close(s.quit)
+	_ = s.raw.Close()
+	if last := s.conn.Wait(); last != nil && !isNetwork(last) {
+		err = last // the server has said why
+	}
+	s.fail(transfer.ConnectionLost, lossText(err))
+	close(s.down)
+	_ = s.conn.Close()
+	s.helpers.Wait()
+	s.c.log.Debug("sftp connection ended", "server", s.c.url, "cause", s.broken())
+	ended(s)
+	close(s.gone)
+}
+
+func lossText(err error) error {
+	if err == nil || isNetwork(err) {
+		return errors.New("the server closed the connection, or it broke")
+	}
+	return cleaned(err)
+}
+
+// fail makes the session useless and frees every call that is under way on it. The first cause stays.
+func (s *session) fail(code transfer.Code, why error) {
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = &transfer.Error{Op: "use", Path: s.c.cfg.Addr, Code: code, Err: why}
+	}
+	s.mu.Unlock()
+	_ = s.raw.Close()
+}
+
+// broken returns why the session is of no more use, or nil.
+func (s *session) broken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// shutdown ends the session and waits until nothing of it runs. A session without files takes leave first.
+func (s *session) shutdown(why error, busy bool) {
+	if !busy && s.broken() == nil {
+		limit := time.AfterFunc(politeTimeout, func() { _ = s.raw.Close() })
+		_ = s.channel.Close()
+		<-s.down
+		limit.Stop()
+	}
+	s.fail(transfer.ConnectionLost, why)
+	<-s.gone
+}
+
+// probe asks a session that was silent for a while for a sign of life, and breaks it if there is none.
+func (s *session) probe(ctx context.Context) error {
+	if s.meter.now()-s.meter.lastHeard() < probeAfter {
+		return s.broken()
+	}
+	limit := s.c.cfg.OperationTimeout
+	if limit <= 0 || limit > probeTimeout {
+		limit = probeTimeout
+	}
+	err := s.do(ctx, call{op: "probe", path: ".", limit: limit, code: transfer.OperationTimeout}, func() error {
+		_, err := s.client.RealPath(".")
+		return err
+	})
+	if statusCode(err) != "" {
+		return nil // an answer, if not the expected one
+	}
+	return err
+}
+
+// keepAlive asks a quiet server for a sign of life, so that firewalls keep the connection. Calls under way have limits of
+// their own, which the caller has chosen; a connection without any is closed if nothing comes.
+func (s *session) keepAlive(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var replied atomic.Int64
+	var asking atomic.Bool
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-ticker.C:
+		}
+		silence := s.meter.now() - max(s.meter.lastHeard(), time.Duration(replied.Load()))
+		if silence >= 3*every && s.meter.working.Load() == 0 {
+			s.fail(transfer.ConnectionLost, errors.New("the server no longer answers keepalives"))
+		}
+		if silence < every || asking.Swap(true) {
+			continue
+		}
+		s.helpers.Go(func() {
+			defer asking.Store(false)
+			if _, _, err := s.conn.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+				replied.Store(int64(s.meter.now()))
+			}
+		})
+	}
+}
+
+// features is what the server can do.
+func (s *session) features() transfer.Features {
+	return transfer.Features{
+		Server:        s.server,
+		AtomicReplace: s.c.cfg.RenameMode == RenameAuto && s.hasExtension("posix-rename@openssh.com", "1"),
+		Resume:        !s.c.noResume.Load(),
+	}
+}
+
+func (s *session) hasExtension(name, version string) bool {
+	got, ok := s.client.HasExtension(name)
+	return ok && got == version
+}
+
+// refuseAll refuses the channels that a server opens.
+func refuseAll(channels <-chan ssh.NewChannel) {
+	for c := range channels {
+		_ = c.Reject(ssh.Prohibited, "not offered")
+	}
+}
+
+// discard throws away what the server says on the side: unread, it would use up the channel's window.
+func discard(r io.Reader) { _, _ = io.Copy(io.Discard, r) }
+
+// closedDuring is the failure of a call on a session that is of no more use.
+func (s *session) closedDuring(op, path string) error {
+	cause := s.broken()
+	var e *transfer.Error
+	if !errors.As(cause, &e) {
+		return fmt.Errorf("%s %s: %w", op, path, cause)
+	}
+	return &transfer.Error{Op: op, Path: path, Code: e.Code, Err: saidBy(s.c.cfg.Addr, e.Err)}
+}

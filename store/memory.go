@@ -1,0 +1,362 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Memory is a [Store] that keeps everything in the process and forgets it when the process ends: the default, and the
+// one for tests. It is built for millions of rows; what a call costs does not depend on how many others there are,
+// but for the logarithm in Claim and Update. Rows are never removed.
+type Memory struct {
+	mu        sync.RWMutex // guards all fields below and everything that they lead to
+	closed    bool
+	transfers map[string]*transfer // by id
+	tokens    map[string]*transfer // by client token
+	queues    map[string]*queue    // by connector id
+	rows      table
+	counts    counts
+	turns     uint64 // how many files were ever claimed
+	watchers  map[*watcher]struct{}
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty Memory.
+func NewMemory() *Memory {
+	return &Memory{
+		transfers: make(map[string]*transfer),
+		tokens:    make(map[string]*transfer),
+		queues:    make(map[string]*queue),
+		watchers:  make(map[*watcher]struct{}),
+	}
+}
+
+// watcher is what stands behind one Watch.
+type watcher struct {
+	topic Topic
+	hints chan struct{} // capacity 1: hints that nobody took yet are merged
+	stop  func() bool   // undoes context.AfterFunc
+}
+
+// CreateTransfer implements [Store].
+func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile) (Transfer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return Transfer{}, err
+	}
+	if known := m.tokens[t.ClientToken]; known != nil {
+		if !bytes.Equal(known.RequestHash, t.RequestHash) {
+			return Transfer{}, ErrTokenReused
+		}
+		return clone(known.Transfer), nil
+	}
+	if m.transfers[t.ID] != nil {
+		return Transfer{}, fmt.Errorf("store: transfer %s exists already (give each transfer a new id)", t.ID)
+	}
+
+	now := microsOf(time.Now())
+	created := &transfer{Transfer: clone(t), first: m.rows.n + 1, queue: m.queue(t.ConnectorID)}
+	created.Files = len(files)
+	created.CreatedAt = now.time()
+	m.transfers[t.ID] = created
+	if t.ClientToken != "" {
+		m.tokens[t.ClientToken] = created
+	}
+	m.addFiles(created, files, now)
+	if len(files) > 0 {
+		m.hint(FilesReady)
+	}
+	return clone(created.Transfer), nil
+}
+
+// addFiles adds the rows of a transfer that is not visible yet.
+func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
+	partner := ""
+	for i := range files {
+		f := &files[i]
+		if f.Partner != partner {
+			partner = f.Partner // rows in a row share one string, though the caller may have made many
+		}
+		r := m.rows.add()
+		r.transfer = t
+		r.direction, r.partner, r.sourcePath, r.targetPath = f.Direction, partner, f.SourcePath, f.TargetPath
+		r.state, r.size = Queued, -1
+		r.startAt = microsOf(f.StartAt)
+		r.readyAt = max(r.startAt, now)
+		r.updatedAt = now
+		r.startedAt, r.finishedAt, r.leaseUntil = never, never, never
+		t.queue.give(r)
+	}
+	t.counts[Queued] += int64(len(files))
+	m.counts[Queued] += int64(len(files))
+}
+
+// GetTransfer implements [Store].
+func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return Transfer{}, err
+	}
+	t := m.transfers[id]
+	if t == nil {
+		return Transfer{}, ErrNotFound
+	}
+	return clone(t.Transfer), nil
+}
+
+// ListFiles implements [Store].
+func (m *Memory) ListFiles(ctx context.Context, q Query) ([]File, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	first, last := int64(1), m.rows.n
+	if q.TransferID != "" {
+		t := m.transfers[q.TransferID]
+		if t == nil {
+			return nil, nil
+		}
+		first, last = t.first, t.first+int64(t.Files)-1
+	}
+	if q.AfterID >= last {
+		return nil, nil
+	}
+	first = max(first, q.AfterID+1)
+	n := last - first + 1
+	if q.Limit > 0 {
+		n = min(n, int64(q.Limit))
+	}
+	files := make([]File, n)
+	for i := range files {
+		if i%1024 == 1023 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+		m.rows.get(first + int64(i)).file(&files[i])
+	}
+	return files, nil
+}
+
+// CountFiles implements [Store].
+func (m *Memory) CountFiles(ctx context.Context, q Query) (map[State]int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	if q.TransferID == "" {
+		return m.counts.byState(), nil
+	}
+	if t := m.transfers[q.TransferID]; t != nil {
+		return t.counts.byState(), nil
+	}
+	return map[State]int64{}, nil
+}
+
+// Claim implements [Store].
+func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	now := microsOf(time.Now())
+	line := m.line(r.Limits, now)
+	room := 0
+	for _, q := range line {
+		room += q.room(r.Limits[q.connectorID])
+	}
+	claimed := make([]Claimed, 0, max(0, min(r.Max, room)))
+	for len(line) > 0 && len(claimed) < r.Max {
+		q := line[0]
+		line = line[1:]
+		claimed = append(claimed, m.claimNext(q, r, now))
+		if q.claimable(r.Limits[q.connectorID], now) {
+			line = append(line, q)
+		}
+	}
+	return claimed, nil
+}
+
+// line returns the queues that have a file to claim, the one that waits longest for its turn first.
+func (m *Memory) line(limits map[string]int, now micros) []*queue {
+	var line []*queue
+	for connectorID, limit := range limits {
+		q := m.queues[connectorID]
+		if q == nil {
+			continue
+		}
+		q.expire(now)
+		if q.claimable(limit, now) {
+			line = append(line, q)
+		}
+	}
+	slices.SortFunc(line, func(a, b *queue) int {
+		return cmp.Or(cmp.Compare(a.turn, b.turn), strings.Compare(a.connectorID, b.connectorID))
+	})
+	return line
+}
+
+// claimNext leases the first ready file of q.
+func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
+	m.turns++
+	q.turn = m.turns
+	r := q.ready[0]
+	q.remove(r)
+	m.setState(r, Running)
+	r.phase = PhaseConnect
+	r.attempts++
+	r.token++
+	r.worker = req.Worker
+	r.leaseUntil = now.add(req.Lease)
+	r.updatedAt = now
+	if r.startedAt == never {
+		r.startedAt = now
+	}
+	q.lease(r)
+	c := Claimed{Spec: bytes.Clone(r.transfer.Spec), Metadata: maps.Clone(r.transfer.Metadata)}
+	r.file(&c.File)
+	return c
+}
+
+// Update implements [Store].
+func (m *Memory) Update(ctx context.Context, changes []Change) ([]error, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	now := microsOf(time.Now())
+	ready, finished := false, false
+	verdicts := make([]error, len(changes))
+	for i := range changes {
+		c := &changes[i]
+		if verdicts[i] = m.apply(c, now); verdicts[i] == nil {
+			ready = ready || c.State == Waiting || c.State == Interrupted
+			finished = finished || c.State.Final()
+		}
+	}
+	if ready {
+		m.hint(FilesReady)
+	}
+	if finished {
+		m.hint(FilesFinished)
+	}
+	return verdicts, nil
+}
+
+// apply writes one change, or tells why not.
+func (m *Memory) apply(c *Change, now micros) error {
+	r := m.rows.get(c.ID)
+	if r == nil || r.state != Running || r.token != c.Token {
+		return ErrLeaseLost
+	}
+	switch c.State {
+	case Running, Waiting, Interrupted, Done, Failed:
+	default:
+		return fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
+	}
+	q := r.transfer.queue
+	q.remove(r)
+	m.setState(r, c.State)
+	r.setProgress(c.Progress)
+	r.setFailure(c.Failure)
+	r.updatedAt = now
+	if c.State == Running {
+		r.leaseUntil = now.add(c.Lease)
+		q.lease(r)
+		return nil
+	}
+	r.worker, r.leaseUntil = "", never
+	if c.State.Final() {
+		r.checkpoint = ""
+		r.finishedAt = now
+		return nil
+	}
+	r.readyAt = now.add(max(0, c.Delay))
+	q.give(r)
+	return nil
+}
+
+// Watch implements [Store]. After Close the channel receives once, so that who waits sees ErrClosed at the next call.
+func (m *Memory) Watch(ctx context.Context, topic Topic) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := &watcher{topic: topic, hints: make(chan struct{}, 1)}
+	if m.closed {
+		w.hints <- struct{}{}
+		return w.hints
+	}
+	m.watchers[w] = struct{}{}
+	w.stop = context.AfterFunc(ctx, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.watchers, w)
+	})
+	return w.hints
+}
+
+// hint tells the watchers of topic.
+func (m *Memory) hint(topic Topic) {
+	for w := range m.watchers {
+		if w.topic == topic {
+			w.hint()
+		}
+	}
+}
+
+func (w *watcher) hint() {
+	select {
+	case w.hints <- struct{}{}:
+	default:
+	}
+}
+
+// Close implements [Store].
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	for w := range m.watchers {
+		w.stop()
+		w.hint()
+	}
+	m.transfers, m.tokens, m.queues, m.watchers = nil, nil, nil, nil
+	m.rows = table{}
+	return nil
+}
+
+// usable tells whether a call may go on: the store is open and ctx has not ended while the call waited for the lock.
+func (m *Memory) usable(ctx context.Context) error {
+	if m.closed {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+func (m *Memory) queue(connectorID string) *queue {
+	q := m.queues[connectorID]
+	if q == nil {
+		q = &queue{connectorID: connectorID}
+		m.queues[connectorID] = q
+	}
+	return q
+}
+
+func (m *Memory) setState(r *row, s State) {
+	m.counts.move(r.state, s)
+	r.transfer.counts.move(r.state, s)
+	r.state = s
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMemoryDropsWatchersWithTheirContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory()
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 100 {
+			m.Watch(ctx, FilesReady)
+		}
+		require.Len(t, m.watchers, 100)
+		cancel()
+		synctest.Wait()
+		require.Empty(t, m.watchers)
+	})
+}
+
+// After any sequence of calls each file is where its state says, and the counters are right.
+func TestMemoryInvariants(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &walk{Rand: rand.New(rand.NewPCG(seed, 0)), m: NewMemory()}
+				for range 400 {
+					w.step(t)
+					requireInvariants(t, w.m)
+				}
+			})
+		})
+	}
+}
+
+// walk makes random calls.
+type walk struct {
+	*rand.Rand
+	m    *Memory
+	held []Claimed // some of them long lost
+}
+
+func (w *walk) step(t *testing.T) {
+	switch w.IntN(4) {
+	case 0:
+		files := make([]NewFile, w.IntN(5))
+		for i := range files {
+			files[i].StartAt = time.Now().Add(time.Duration(w.IntN(10)-5) * time.Second)
+		}
+		id, connector := fmt.Sprint(w.Uint64()), fmt.Sprint(w.IntN(3))
+		_, err := w.m.CreateTransfer(t.Context(), Transfer{ID: id, ConnectorID: connector}, files)
+		require.NoError(t, err)
+	case 1:
+		limits := map[string]int{"0": w.IntN(4), "1": w.IntN(10), "2": 3}
+		r := ClaimRequest{Worker: "w", Max: w.IntN(8), Lease: time.Duration(w.IntN(5)) * time.Second, Limits: limits}
+		claimed, err := w.m.Claim(t.Context(), r)
+		require.NoError(t, err)
+		for _, c := range claimed {
+			require.LessOrEqual(t, w.m.live(c.ConnectorID), limits[c.ConnectorID])
+		}
+		w.held = append(w.held, claimed...)
+	case 2:
+		var changes []Change
+		for range min(len(w.held), w.IntN(6)) {
+			c := w.held[w.IntN(len(w.held))]
+			to := []State{Running, Waiting, Interrupted, Done, Failed}[w.IntN(5)]
+			d := time.Duration(w.IntN(5)) * time.Second
+			changes = append(changes, Change{ID: c.ID, Token: c.Token, State: to, Lease: d, Delay: d})
+		}
+		_, err := w.m.Update(t.Context(), changes)
+		require.NoError(t, err)
+	case 3:
+		time.Sleep(time.Duration(w.IntN(3000)) * time.Millisecond)
+	}
+}
+
+// live counts a connector's live leases the slow way, zero ones included.
+func (m *Memory) live(connectorID string) int {
+	n := 0
+	for id := int64(1); id <= m.rows.n; id++ {
+		r := m.rows.get(id)
+		if r.transfer.ConnectorID == connectorID && r.state == Running && r.leaseUntil > microsOf(time.Now()) {
+			n++
+		}
+	}
+	return n
+}
+
+func requireInvariants(t *testing.T, m *Memory) {
+	t.Helper()
+	var all counts
+	perTransfer, queued := map[*transfer]*counts{}, 0
+	for id := int64(1); id <= m.rows.n; id++ {
+		r := m.rows.get(id)
+		require.Equal(t, id, r.id)
+		all[r.state]++
+		if perTransfer[r.transfer] == nil {
+			perTransfer[r.transfer] = &counts{}
+		}
+		perTransfer[r.transfer][r.state]++
+		require.Equal(t, r.state == Running, r.leaseUntil != never)
+		require.Equal(t, r.state.Final(), r.finishedAt != never)
+		if r.state.Final() {
+			continue
+		}
+		queued++
+		h := r.transfer.queue.ready
+		if r.leased {
+			h = r.transfer.queue.leases
+			require.Equal(t, Running, r.state)
+		}
+		require.Same(t, r, h[r.position])
+		if parent := (r.position - 1) / 2; r.position > 0 {
+			require.False(t, h.Less(int(r.position), int(parent)), "heap order")
+		}
+	}
+	require.Equal(t, all, m.counts)
+	for tr, c := range perTransfer {
+		require.Equal(t, *c, tr.counts)
+	}
+	for _, q := range m.queues {
+		queued -= len(q.ready) + len(q.leases)
+	}
+	require.Zero(t, queued, "a finished file is in a queue")
+}

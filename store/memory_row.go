@@ -1,0 +1,162 @@
+package store
+
+import (
+	"bytes"
+	"maps"
+	"time"
+)
+
+// transfer is what Memory keeps of one transfer. Its files are the rows first to first+Files-1.
+type transfer struct {
+	Transfer
+	first  int64
+	queue  *queue
+	counts counts
+}
+
+// clone returns a copy that shares nothing that could be changed.
+func clone(t Transfer) Transfer {
+	t.RequestHash = bytes.Clone(t.RequestHash)
+	t.Spec = bytes.Clone(t.Spec)
+	t.Metadata = maps.Clone(t.Metadata)
+	return t
+}
+
+// counts is how many files there are in each state.
+type counts [Done + 1]int64
+
+func (c *counts) move(from, to State) {
+	c[from]--
+	c[to]++
+}
+
+func (c *counts) byState() map[State]int64 {
+	m := make(map[State]int64)
+	for s, n := range c {
+		if n != 0 {
+			m[State(s)] = n
+		}
+	}
+	return m
+}
+
+// row is one file, packed: what all files of a transfer have in common is in the transfer, times are numbers, and
+// bytes are strings, which can be handed in and out only by copying.
+type row struct {
+	id        int64
+	transfer  *transfer
+	direction Direction
+	state     State
+	phase     Phase
+	skipped   bool
+	leased    bool  // it is in its queue's leases, not in ready
+	position  int32 // in the one or the other
+	attempts  int32
+
+	partner    string
+	sourcePath string
+	targetPath string
+	worker     string
+	checkpoint string
+	sha256     string
+	failure    *Failure // nil: none
+
+	size      int64
+	offset    int64
+	blockSize int64
+	rank      int64
+	token     int64
+
+	startAt    micros
+	readyAt    micros
+	startedAt  micros
+	updatedAt  micros
+	finishedAt micros
+	leaseUntil micros
+}
+
+// since is the moment from which the file can be claimed. While the file is in a heap, only that heap's owner may
+// change what it depends on.
+func (r *row) since() micros {
+	if r.state == Running {
+		return r.leaseUntil
+	}
+	return r.readyAt
+}
+
+func (r *row) setProgress(p Progress) {
+	r.phase, r.skipped = p.Phase, p.Skipped
+	r.size, r.offset, r.blockSize, r.rank = p.Size, p.Offset, p.BlockSize, p.Rank
+	r.checkpoint, r.sha256 = string(p.Checkpoint), string(p.SHA256)
+}
+
+func (r *row) setFailure(f Failure) {
+	r.failure = nil
+	if f != (Failure{}) {
+		r.failure = &f
+	}
+}
+
+// file writes the row to f, which is zero.
+func (r *row) file(f *File) {
+	t := r.transfer
+	f.ID = r.id
+	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
+	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner, r.sourcePath, r.targetPath
+	f.StartAt = r.startAt.time()
+	f.State = r.state
+	f.Phase, f.Skipped = r.phase, r.skipped
+	f.Size, f.Offset, f.BlockSize, f.Rank = r.size, r.offset, r.blockSize, r.rank
+	if r.checkpoint != "" {
+		f.Checkpoint = []byte(r.checkpoint)
+	}
+	if r.sha256 != "" {
+		f.SHA256 = []byte(r.sha256)
+	}
+	if r.failure != nil {
+		f.Failure = *r.failure
+	}
+	f.Attempts = int(r.attempts)
+	f.ReadyAt, f.CreatedAt, f.StartedAt = r.readyAt.time(), t.CreatedAt, r.startedAt.time()
+	f.UpdatedAt, f.FinishedAt = r.updatedAt.time(), r.finishedAt.time()
+	f.Worker, f.Token, f.LeaseUntil = r.worker, r.token, r.leaseUntil.time()
+}
+
+const chunkRows = 256
+
+// table holds the rows by id, from 1 without a gap. Chunks never move, so that a row's address is good for ever.
+type table struct {
+	chunks []*[chunkRows]row
+	n      int64
+}
+
+// add returns a new row, zero but for its id.
+func (t *table) add() *row {
+	if t.n%chunkRows == 0 {
+		t.chunks = append(t.chunks, new([chunkRows]row))
+	}
+	t.n++
+	r := t.get(t.n)
+	r.id = t.n
+	return r
+}
+
+// get returns the row with this id, or nil.
+func (t *table) get(id int64) *row {
+	if id < 1 || id > t.n {
+		return nil
+	}
+	return &t.chunks[(id-1)/chunkRows][(id-1)%chunkRows]
+}
+
+// micros is a point in time in microseconds since 1970, a third of a time.Time.
+type micros int64
+
+// never is the zero time.Time.
+var never = microsOf(time.Time{})
+
+func microsOf(t time.Time) micros { return micros(t.UnixMicro()) }
+
+func (m micros) time() time.Time { return time.UnixMicro(int64(m)).UTC() }
+
+func (m micros) add(d time.Duration) micros { return m + micros(d.Microseconds()) }

@@ -1,0 +1,120 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+var contextPromises = []promise{
+	{"an ended context gives its error and changes nothing", contextEnded},
+	{"a deadline that has passed gives its error", contextDeadline},
+}
+
+var closePromises = []promise{
+	{"every later call is ErrClosed", closeCalls},
+	{"closing twice is allowed", closeTwice},
+	{"a watch neither panics nor is closed", closeWatch},
+}
+
+// calls returns one call of each method that takes a context and returns an error; those that write would succeed.
+func calls(s store.Store, held store.File) map[string]func(context.Context) error {
+	tr := newTransfer("acme")
+	tr.ClientToken = "token"
+	return map[string]func(context.Context) error{
+		"CreateTransfer": func(ctx context.Context) error {
+			_, err := s.CreateTransfer(ctx, tr, newFiles(3))
+			return err
+		},
+		"GetTransfer": func(ctx context.Context) error {
+			_, err := s.GetTransfer(ctx, held.TransferID)
+			return err
+		},
+		"ListFiles": func(ctx context.Context) error {
+			_, err := s.ListFiles(ctx, store.Query{})
+			return err
+		},
+		"CountFiles": func(ctx context.Context) error {
+			_, err := s.CountFiles(ctx, store.Query{})
+			return err
+		},
+		"Claim": func(ctx context.Context) error {
+			_, err := s.Claim(ctx, store.ClaimRequest{
+				Worker: "late", Max: 10, Lease: long, Limits: map[string]int{"acme": 10},
+			})
+			return err
+		},
+		"Update": func(ctx context.Context) error {
+			_, err := s.Update(ctx, []store.Change{change(held, store.Done)})
+			return err
+		},
+	}
+}
+
+// heldAndQueued creates a file that is claimed and one that is not.
+func heldAndQueued(t *testing.T, s store.Store) store.File {
+	t.Helper()
+	create(t, s, "acme", 2)
+	claimed := claim(t, s, "w", "acme", 1, long)
+	require.Len(t, claimed, 1)
+	return claimed[0].File
+}
+
+func contextEnded(t *testing.T, s store.Store) {
+	held := heldAndQueued(t, s)
+	before, err := s.ListFiles(t.Context(), store.Query{})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	all := calls(s, held)
+	for name, call := range all {
+		require.ErrorIs(t, call(ctx), context.Canceled, name)
+	}
+	after, err := s.ListFiles(t.Context(), store.Query{})
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	for name, call := range all {
+		require.NoError(t, call(t.Context()), name)
+	}
+}
+
+func contextDeadline(t *testing.T, s store.Store) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for name, call := range calls(s, heldAndQueued(t, s)) {
+		require.ErrorIs(t, call(ctx), context.DeadlineExceeded, name)
+	}
+}
+
+func closeCalls(t *testing.T, s store.Store) {
+	held := heldAndQueued(t, s)
+	require.NoError(t, s.Close())
+	for name, call := range calls(s, held) {
+		require.ErrorIs(t, call(t.Context()), store.ErrClosed, name)
+	}
+}
+
+func closeTwice(t *testing.T, s store.Store) {
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close())
+}
+
+func closeWatch(t *testing.T, s store.Store) {
+	early := s.Watch(t.Context(), store.FilesReady)
+	require.NoError(t, s.Close())
+	late := s.Watch(t.Context(), store.FilesReady)
+	for _, hints := range []<-chan struct{}{early, late} {
+		require.NotNil(t, hints)
+		for range 2 {
+			select {
+			case _, open := <-hints:
+				require.True(t, open, "the channel was closed")
+			default:
+			}
+		}
+	}
+}
