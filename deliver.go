@@ -149,7 +149,7 @@ func (d *delivery) resume(ctx context.Context, last *checkpoint) (Sink, error) {
 // is its own.
 func (d *delivery) discard(ctx context.Context, last *checkpoint) {
 	o := d.options(last.Identity, last.Window, last.Sink)
-	o.Overwrite = OverwriteReplace
+	o.Size, o.Overwrite = last.Size, OverwriteReplace
 	dst, err := d.to.Create(ctx, d.job.file.TargetPath, o)
 	if err != nil {
 		return

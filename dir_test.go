@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -310,6 +311,40 @@ func TestDirTwins(t *testing.T) {
 			require.Equal(t, data, got)
 		})
 	}
+}
+
+// TestDirRivals lets two deliveries that must not replace a file end at the same moment, often. It runs where syncing
+// takes no time, so that they meet.
+func TestDirRivals(t *testing.T) {
+	t.Parallel()
+	path, err := os.MkdirTemp("/dev/shm", "transfer")
+	if err != nil {
+		path = t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(path)) })
+	d, err := transfer.Dir(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, d.Close()) }()
+	for range 1000 {
+		var errs, aborting [2]error
+		var group sync.WaitGroup
+		start := make(chan struct{})
+		for i := range errs {
+			sink := begin(t, d, "a", []byte("a"), transfer.CreateOptions{Overwrite: transfer.OverwriteFail})
+			group.Go(func() {
+				<-start
+				errs[i] = sink.Commit(t.Context(), sha256.Sum256([]byte("a")))
+				aborting[i] = sink.Abort(t.Context())
+			})
+		}
+		close(start)
+		group.Wait()
+		require.NoError(t, errors.Join(aborting[:]...))
+		require.ErrorIs(t, errors.Join(errs[0], errs[1]), transfer.FileExists)
+		require.True(t, errs[0] == nil || errs[1] == nil, "%v", errs)
+		require.NoError(t, os.Remove(filepath.Join(path, "a")))
+	}
+	require.Empty(t, tree(t, path))
 }
 
 func TestDirFullDisk(t *testing.T) {

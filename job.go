@@ -37,6 +37,7 @@ func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
 // checkpoint is what a later attempt needs to go on in mid-file.
 type checkpoint struct {
 	Identity string `json:"identity"` // of the source
+	Size     int64  `json:"size"`     // bytes of the source
 	Window   int64  `json:"window"`   // bytes
 	Rank     int64  `json:"rank"`
 	Hash     []byte `json:"hash"` // state of the SHA-256 after Rank windows
@@ -125,7 +126,7 @@ func (j *job) makeCheckpoint() []byte {
 	if state == nil {
 		return nil
 	}
-	c, err := json.Marshal(checkpoint{Identity: j.identity, Window: j.progress.BlockSize, Rank: j.at.rank, Hash: j.at.hash, Sink: state})
+	c, err := json.Marshal(checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize, Rank: j.at.rank, Hash: j.at.hash, Sink: state})
 	if err != nil {
 		return nil
 	}

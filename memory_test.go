@@ -15,8 +15,16 @@ func TestMemoryStorage(t *testing.T) {
 	m := transfer.NewMemory()
 	storagetest.Run(t, func(*testing.T) transfer.Storage { return m }, storagetest.Options{
 		Resume:    true,
-		Leftovers: func(*testing.T) []string { return m.Partials() },
+		Leftovers: func(*testing.T) []string { return unfinished(m) },
 	})
+}
+
+func unfinished(m *transfer.Memory) []string {
+	names := m.Partials()
+	for i := range names {
+		names[i] += " (unfinished)"
+	}
+	return names
 }
 
 func TestMemoryFiles(t *testing.T) {

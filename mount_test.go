@@ -18,7 +18,7 @@ func TestMountStorage(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) transfer.Storage { return mounts }, storagetest.Options{
 		Root:      "/mounted",
 		Resume:    true,
-		Leftovers: func(*testing.T) []string { return m.Partials() },
+		Leftovers: func(*testing.T) []string { return unfinished(m) },
 	})
 }
 

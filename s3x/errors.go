@@ -89,7 +89,7 @@ var statuses = map[int]transfer.Code{
 
 // classify returns the cause of a failed request, or "" if there is nothing better than what transfer.CodeOf says.
 func classify(err error) transfer.Code {
-	if errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return ""
 	}
 	if code, ok := codes[apiCode(err)]; ok {

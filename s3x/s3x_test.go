@@ -33,14 +33,12 @@ type server struct {
 	client *s3.Client
 	bucket string
 	window int64 // the smallest that it takes
-	// handler, on the in-memory server, is what answers; tests put faults in front of it before the first request
-	handler http.Handler
 }
 
 // fake starts the in-memory server. Requests pass wrap, if there is one, before they reach it.
-func fake(t testing.TB, wrap func(http.Handler) http.Handler, options ...func(*s3.Options)) *server {
+func fake(t testing.TB, wrap func(http.Handler) http.Handler, options ...gofakes3.Option) *server {
 	t.Helper()
-	handler := gofakes3.New(s3mem.New(), gofakes3.WithV4Auth(map[string]string{"KEY": "SECRET"})).Server()
+	handler := gofakes3.New(s3mem.New(), options...).Server()
 	if wrap != nil {
 		handler = wrap(handler)
 	}
@@ -55,7 +53,7 @@ func fake(t testing.TB, wrap func(http.Handler) http.Handler, options ...func(*s
 		Credentials:  credentials.NewStaticCredentialsProvider("KEY", "SECRET", ""),
 		HTTPClient:   &http.Client{Transport: transport},
 		Retryer:      retry.AddWithMaxBackoffDelay(retry.NewStandard(), time.Millisecond),
-	}, options...)
+	})
 	s := &server{client: client, bucket: "bucket", window: tinyWindow}
 	_, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &s.bucket})
 	require.NoError(t, err)
@@ -74,7 +72,7 @@ func onBoth(t *testing.T, test func(t *testing.T, s *server)) {
 	t.Helper()
 	t.Run("gofakes3", func(t *testing.T) {
 		t.Parallel()
-		test(t, fake(t, nil))
+		test(t, fake(t, nil, gofakes3.WithV4Auth(map[string]string{"KEY": "SECRET"})))
 	})
 	t.Run("versitygw", func(t *testing.T) {
 		t.Parallel()

@@ -30,7 +30,8 @@ type source struct {
 	info    transfer.FileInfo
 	etag    *string // as the server wrote it, with quotes
 	version *string
-	// versionDenied is set once the server has refused to read by version id, which needs a permission of its own.
+	// versionDenied is set once the server has refused to read by version id: that needs a permission of its own, and
+	// some servers give ids but cannot read by them.
 	versionDenied atomic.Bool
 }
 
@@ -120,7 +121,7 @@ func (f *source) get(ctx context.Context, off int64, n int) (io.ReadCloser, erro
 		in.VersionId = f.version
 	}
 	out, err := f.storage.client.GetObject(ctx, in, f.storage.call...)
-	if err != nil && in.VersionId != nil && classify(err) == transfer.PermissionDenied {
+	if code := classify(err); in.VersionId != nil && (code == transfer.PermissionDenied || code == transfer.UnsupportedOperationError) {
 		f.versionDenied.Store(true)
 		in.VersionId = nil
 		out, err = f.storage.client.GetObject(ctx, in, f.storage.call...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/seed62b9dc43/transfer"
@@ -92,7 +93,7 @@ func checkPath(op, path string) error {
 	switch {
 	case path == "":
 		problem = "the path is empty"
-	case hasNUL(path):
+	case strings.ContainsRune(path, 0):
 		problem = "the path has a NUL character"
 	default:
 		return nil

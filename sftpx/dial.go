@@ -62,10 +62,8 @@ func (c *Connector) establish(ctx context.Context) (_ *session, err error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer func() {
-		if !stop() && err == nil {
-			err = context.Cause(ctx)
-		}
 		if err != nil {
+			stop()
 			_ = conn.Close()
 		}
 	}()
@@ -81,6 +79,10 @@ func (c *Connector) establish(ctx context.Context) (_ *session, err error) {
 		_ = s.conn.Close()
 		s.helpers.Wait()
 		return nil, err
+	}
+	if !stop() { // too late by a moment
+		s.run(func(*session) {})
+		return nil, context.Cause(ctx)
 	}
 	return s, nil
 }

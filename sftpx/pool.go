@@ -118,7 +118,8 @@ func (p *pool) put(s *session) {
 func (p *pool) leastUsed() *session {
 	var best *session
 	for _, s := range p.sessions {
-		if s.users < p.c.cfg.FilesPerConnection && s.broken() == nil && (best == nil || s.users < best.users) {
+		lendable := s.users < p.c.cfg.FilesPerConnection && !s.leaving && s.broken() == nil
+		if lendable && (best == nil || s.users < best.users) {
 			best = s
 		}
 	}
@@ -158,16 +159,12 @@ func (p *pool) rest(s *session) {
 
 func (p *pool) evict(s *session, idle time.Duration) {
 	p.mu.Lock()
-	i := slices.Index(p.sessions, s)
-	if i < 0 || s.users > 0 || p.closed || time.Since(s.idleSince) < idle {
-		p.mu.Unlock()
+	defer p.mu.Unlock()
+	if s.users > 0 || p.closed || time.Since(s.idleSince) < idle {
 		return
 	}
-	p.sessions = slices.Delete(p.sessions, i, i+1)
-	p.tasks.Add(1)
-	p.mu.Unlock()
-	defer p.tasks.Done()
-	s.shutdown(errIdle, false)
+	s.leaving = true // it stays in sessions, and so within MaxConnections, until it is gone
+	p.tasks.Go(func() { s.shutdown(errIdle, false) })
 }
 
 // grow dials one more connection, if there may be one.
@@ -183,11 +180,11 @@ func (p *pool) grow() {
 // dial adds a session to the pool. A failure is that of all who wait, unless there are sessions to wait for.
 func (p *pool) dial() {
 	s, err := p.c.dial(p.ctx)
+	p.mu.Lock()
+	p.dialling = false
 	if err == nil {
 		p.tasks.Go(func() { s.run(p.remove) })
 	}
-	p.mu.Lock()
-	p.dialling = false
 	switch {
 	case err == nil && !p.closed:
 		p.sessions = append(p.sessions, s)

@@ -45,6 +45,7 @@ type session struct {
 
 	// Guarded by pool.mu.
 	users     int
+	leaving   bool // no longer lent
 	idleSince time.Time
 	eviction  *time.Timer
 }

@@ -46,7 +46,8 @@ type Options struct {
 	// policy forbids it. Create refuses to replace in every case.
 	RacyOverwrite bool
 	// Leftovers, if not nil, returns the names of all files there are, temporary ones and unfinished uploads too.
-	// The suite then checks that a delivery that has ended left nothing but the file.
+	// The suite then checks that a delivery that has ended left no name that holds the target's name or the delivery's
+	// Key, but the target itself. An unfinished upload needs something after its target's name: "bucket/a.csv (upload)".
 	Leftovers func(t *testing.T) []string
 }
 

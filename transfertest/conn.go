@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// burst is what a bandwidth limit lets pass at once, in time.
+const burst = 20 * time.Millisecond
+
 // ErrCut is what a [Conn] returns after it was cut.
 var ErrCut = errors.New("transfertest: connection cut")
 
@@ -23,6 +26,7 @@ type ConnFaults struct {
 	FreezeAfterRead    int64 // nothing passes, either way, once so many bytes were read; 0 means never
 	FreezeAfterWritten int64 // the same for bytes written
 	Frozen             bool  // nothing passes now; the connection stays open
+	Reset              bool  // a cut is a TCP reset, and may take bytes with it that were under way
 }
 
 // Conn is a net.Conn with faults that can be changed while it is in use. Deadlines hold even where it is frozen.
@@ -223,7 +227,7 @@ func (c *Conn) allowed(f *flow, n int) int {
 		limit = min(limit, int64(c.faults.Fragment))
 	}
 	if rate := c.faults.BytesPerSecond; rate > 0 {
-		limit = min(limit, max(rate/50, 1))
+		limit = min(limit, max(rate*int64(burst)/int64(time.Second), 1))
 	}
 	cut, freeze := c.thresholds(f)
 	for _, t := range [...]int64{cut, freeze} {
@@ -246,9 +250,10 @@ func (c *Conn) count(f *flow, n int) (cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if rate := c.faults.BytesPerSecond; rate > 0 {
-		start := time.Now()
-		if f.next.After(start) {
-			start = f.next
+		// Up to one burst behind is made up for: timers are late, and the rate shall hold all the same.
+		start := f.next
+		if earliest := time.Now().Add(-burst); start.Before(earliest) {
+			start = earliest
 		}
 		f.next = start.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	}
@@ -302,6 +307,9 @@ func (c *Conn) end(cause error, drain bool) error {
 		close(c.abort)
 	}
 	lost := c.aborted
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && c.faults.Reset && errors.Is(c.cause, ErrCut) {
+		_ = tcp.SetLinger(0)
+	}
 	c.mu.Unlock()
 	var err error
 	if lost {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,13 @@ func TestConnCut(t *testing.T) {
 		got, err := io.ReadAll(far)
 		require.NoError(t, err)
 		require.Len(t, got, 5010)
+	})
+	t.Run("by a reset", func(t *testing.T) {
+		t.Parallel()
+		c, far := pair(t, transfertest.ConnFaults{Reset: true})
+		c.Cut()
+		_, err := io.ReadAll(far)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
 	})
 	t.Run("now, with a latency", func(t *testing.T) {
 		t.Parallel()

@@ -23,7 +23,7 @@ type SFTPFaults struct {
 	MaxPacket   int   // READ and WRITE of more bytes are answered with StatusBadMessage; 0 means no limit
 	Sequential  bool  // files are read and written from 0 on without a gap or a step back: no resume either
 	NoReadWrite bool  // a file is opened for reading or for writing, not both (AWS Transfer Family)
-	DiskSpace   int64 // bytes until WRITE fails as on a full disk; 0 means no limit, -1 that it is full now
+	DiskSpace   int64 // bytes from now until WRITE fails as on a full disk; 0 means no limit, -1 that it is full
 
 	NoPosixRename bool // posix-rename@openssh.com is neither advertised nor done
 	NoRename      bool // neither rename is done

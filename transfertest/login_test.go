@@ -98,6 +98,19 @@ func TestMultiFactor(t *testing.T) {
 	dial(t, srv)
 }
 
+func TestOptionsSayTheFix(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[string]transfertest.SFTPOptions{
+		`try "SSH-2.0-ACME"`:        {Version: "ACME"},
+		"set Password or Prompts":   {MultiFactor: true},
+		"try Ed25519, ECDSA or RSA": {HostKeyTypes: []transfertest.HostKeyType{"dsa"}},
+		"no such file":              {Dir: "/does/not/exist"},
+	} {
+		_, err := transfertest.NewSFTPServer(o)
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestRefuseLogin(t *testing.T) {
 	t.Parallel()
 	srv := transfertest.StartSFTP(t, transfertest.SFTPOptions{})

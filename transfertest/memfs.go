@@ -23,6 +23,9 @@ type memFS struct {
 // pageSize is the unit of a memory file.
 const pageSize = 64 << 10
 
+// maxSize bounds a memory file: a client may write at any offset it likes.
+const maxSize = 64 << 30
+
 // memFile is a file or a directory.
 type memFile struct {
 	dir bool
@@ -196,7 +199,7 @@ func (m *memFS) setAttrs(name string, a attributes) error {
 		return err
 	}
 	if a.flags&attrSize != 0 {
-		if f.dir || a.size < 0 {
+		if f.dir || a.size < 0 || a.size > maxSize {
 			return fail("setstat", name, fs.ErrInvalid)
 		}
 		f.truncate(a.size)
@@ -232,6 +235,9 @@ func (f *memFile) info(name string) fs.FileInfo {
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
+	if off < 0 {
+		return 0, fs.ErrInvalid
+	}
 	if off >= f.size {
 		return 0, io.EOF
 	}
@@ -258,6 +264,9 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if off < 0 || off > maxSize-int64(len(p)) {
+		return 0, syscall.EFBIG
+	}
 	f.grow(off + int64(len(p)))
 	done := 0
 	for done < len(p) {

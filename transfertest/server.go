@@ -8,6 +8,7 @@ import (
 	"net"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -32,7 +33,7 @@ type SFTPOptions struct {
 	Dir  string // serve this directory and nothing outside of it; empty means memory
 	Home string // where relative paths begin; made if missing; empty means "/"
 
-	Version string     // how the server names itself; empty means "SSH-2.0-transfertest"
+	Version string     // how the server names itself, "SSH-2.0-" first; empty means "SSH-2.0-transfertest"
 	SSH     ssh.Config // algorithms and rekeying; the zero value means those of x/crypto
 
 	Faults SFTPFaults // from the start; see SetFaults
@@ -100,6 +101,9 @@ func NewSFTPServer(o SFTPOptions) (s *SFTPServer, err error) {
 		opts: o, home: path.Join("/", o.Home), conns: map[*serverConn]struct{}{}, taken: map[string][]byte{},
 		reading: map[string]int{}, stats: SFTPStats{Requests: map[SFTPOp]int{}},
 	}
+	if err = o.validate(); err != nil {
+		return nil, err
+	}
 	if s.signer, err = newKey(Ed25519); err != nil {
 		return nil, err
 	}
@@ -123,6 +127,16 @@ func NewSFTPServer(o SFTPOptions) (s *SFTPServer, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func (o *SFTPOptions) validate() error {
+	switch {
+	case o.Version != "" && !strings.HasPrefix(o.Version, "SSH-2.0-"):
+		return fmt.Errorf("transfertest: SFTPOptions.Version %q has no right prefix (try \"SSH-2.0-%s\")", o.Version, o.Version)
+	case o.MultiFactor && o.Password == "" && len(o.Prompts) == 0:
+		return errors.New("transfertest: SFTPOptions.MultiFactor has no second factor (set Password or Prompts)")
+	}
+	return nil
 }
 
 func openFiles(dir string) (fileSystem, error) {

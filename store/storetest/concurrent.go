@@ -36,13 +36,20 @@ type crew struct {
 func concurrentClaims(t *testing.T, s store.Store) {
 	c := &crew{store: s, limit: 7, files: 500, done: map[int64]int{}}
 	files := create(t, s, "acme", int(c.files))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
+	timeout, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(timeout)
+	defer cancel(nil)
 	var wg sync.WaitGroup
 	for i := range 6 {
-		wg.Go(func() { assert.NoError(t, c.work(ctx, fmt.Sprint("worker-", i))) })
+		wg.Go(func() {
+			if err := c.work(ctx, fmt.Sprint("worker-", i)); err != nil {
+				cancel(err) // the first one ends the others
+			}
+		})
 	}
 	wg.Wait()
+	require.NoError(t, context.Cause(ctx))
 	require.Len(t, c.done, len(files))
 	for _, f := range files {
 		require.Equal(t, 1, c.done[f.ID], "file %d", f.ID)

@@ -208,8 +208,9 @@ func createKnownID(t *testing.T, s store.Store) {
 	require.Empty(t, claim(t, s, "w", "other", 10, long))
 
 	again.ID = newID()
-	_, err = s.CreateTransfer(t.Context(), again, newFiles(1))
-	require.NoError(t, err, "the client token of a refused call is not used up")
+	got, err = s.CreateTransfer(t.Context(), again, newFiles(1))
+	require.NoError(t, err)
+	require.Equal(t, again.ID, got.ID, "the refused call has used up its client token")
 }
 
 func getUnknown(t *testing.T, s store.Store) {

@@ -16,7 +16,7 @@ import (
 const (
 	long       = time.Hour             // a lease or delay that does not end while a test runs
 	short      = 50 * time.Millisecond // one that does
-	patience   = time.Minute           // how long a store may take until something is seen
+	patience   = 30 * time.Second      // how long a store may take until something is seen
 	tick       = 10 * time.Millisecond
 	clockSlack = 10 * time.Second // between a store's clock and itself, from one statement to the next
 )

@@ -1,0 +1,405 @@
+package sftpx
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/pkg/sftp"
+
+	"github.com/seed62b9dc43/transfer"
+)
+
+// abortTimeout limits the removal of a temporary file.
+const abortTimeout = 15 * time.Second
+
+// sink receives one file under a temporary name.
+type sink struct {
+	r      *remote
+	s      *session
+	target string
+	temp   string // equal to target with RenameDirect
+	o      transfer.CreateOptions
+	file   *sftp.File
+
+	acked  atomic.Int64 // bytes from the start on that the server has acknowledged
+	closed atomic.Bool  // the CLOSE was sent
+	done   atomic.Bool  // the file was published, or removed
+}
+
+var _ transfer.Sink = (*sink)(nil)
+
+// Create begins a delivery, or goes on with one.
+func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOptions) (transfer.Sink, error) {
+	if err := checkPath("create", target); err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(target, "/") {
+		return nil, &transfer.Error{Op: "create", Path: target, Code: transfer.IsDirectory}
+	}
+	if o.Key == "" || strings.ContainsAny(o.Key, "/\\\x00") {
+		return nil, fmt.Errorf("create %s: %q is no key (16 to 64 hexadecimal digits)", target, shorten(o.Key, 80))
+	}
+	k := &sink{r: r, s: r.s, target: target, temp: r.c.tempName(target, o.Key), o: o}
+	if !o.Overwrite.Replaces() {
+		if err := k.refuseExisting(ctx, "create"); err != nil {
+			return nil, err
+		}
+	}
+	start := k.begin
+	if o.Checkpoint != nil {
+		start = k.resume
+	}
+	if err := start(ctx); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// tempName is where a delivery is written.
+func (c *Connector) tempName(target, key string) string {
+	if c.cfg.RenameMode == RenameDirect {
+		return target
+	}
+	name := strings.NewReplacer("%k", key, "%n", path.Base(target)).Replace(c.cfg.TempName)
+	if path.IsAbs(name) {
+		return name
+	}
+	return path.Join(path.Dir(target), name)
+}
+
+func tempNameProblem(pattern string) string {
+	switch rest := strings.NewReplacer("%k", "", "%n", "").Replace(pattern); {
+	case !strings.Contains(pattern, "%k"):
+		return `without %k, the delivery's key (try ".transfer-%k.part")`
+	case strings.Contains(rest, "%"):
+		return "knows only %k and %n"
+	case strings.ContainsRune(rest, 0), strings.HasSuffix(pattern, "/"):
+		return "is no file name"
+	}
+	return ""
+}
+
+// refuseExisting fails with FileExists if there is something at the target. A server that does not say is believed.
+func (k *sink) refuseExisting(ctx context.Context, op string) error {
+	err := k.s.request(ctx, op, k.target, func() error {
+		_, err := k.s.client.Lstat(k.target)
+		return err
+	})
+	switch transfer.CodeOf(err) {
+	case "":
+		return &transfer.Error{Op: op, Path: k.target, Code: transfer.FileExists}
+	case transfer.FileNotFound, transfer.PermissionDenied:
+		return nil
+	}
+	return err
+}
+
+// begin opens the temporary file, empty. Some servers refuse to open for reading and writing, which is what
+// sftp.Client.Create asks for.
+func (k *sink) begin(ctx context.Context) error {
+	open := func() (err error) {
+		k.file, err = k.s.client.OpenFile(k.temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+		return err
+	}
+	err := k.s.request(ctx, "create", k.temp, open)
+	if transfer.CodeOf(err) != transfer.FileNotFound {
+		return err
+	}
+	directory := path.Dir(k.temp)
+	if !k.r.c.cfg.MakeDirs {
+		return &transfer.Error{Op: "create", Path: k.target, Code: transfer.DirectoryNotFound,
+			Err: fmt.Errorf("no directory %s (create it, or set sftpx.Config.MakeDirs): %w", directory, err)}
+	}
+	if err := k.s.request(ctx, "make directory", directory, func() error { return k.s.client.MkdirAll(directory) }); err != nil {
+		return err
+	}
+	return k.s.request(ctx, "create", k.temp, open)
+}
+
+// checkpoint is what a later delivery needs to go on.
+type checkpoint struct {
+	Temp  string `json:"temp"`
+	Acked int64  `json:"acked"`
+}
+
+// resume opens the temporary file of an earlier delivery, as it is.
+func (k *sink) resume(ctx context.Context) error {
+	lost := func(why error) error {
+		return &transfer.Error{Op: "resume", Path: k.target, Code: transfer.CheckpointLost, Err: why}
+	}
+	var c checkpoint
+	if err := json.Unmarshal(k.o.Checkpoint, &c); err != nil {
+		return lost(fmt.Errorf("decode checkpoint: %w", err))
+	}
+	whole := c.Acked == k.o.Size || k.o.WindowSize > 0 && c.Acked%k.o.WindowSize == 0
+	if c.Temp != k.temp || c.Acked <= 0 || c.Acked > k.o.Size || !whole {
+		return lost(errors.New("the checkpoint is of another delivery"))
+	}
+	if k.r.c.noResume.Load() {
+		return lost(errors.New("the server does not write into the middle of a file"))
+	}
+	err := k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(c.Acked) })
+	switch {
+	case err == nil:
+		k.acked.Store(c.Acked)
+		return nil
+	case ctx.Err() != nil || k.s.broken() != nil:
+		return err
+	}
+	return lost(err)
+}
+
+// reopen opens the temporary file and makes sure that the server writes into the middle of it, by writing the last
+// acknowledged byte once more: some servers open such a file, and then append to it or refuse to write. Where the byte
+// cannot be read, there is no way to know, and the delivery starts again at zero.
+func (k *sink) reopen(acked int64) error {
+	stat, err := k.s.client.Stat(k.temp)
+	if err != nil {
+		return err
+	}
+	if stat.Size() < acked || stat.Size() > k.o.Size {
+		return fmt.Errorf("the file has %d bytes, %d were acknowledged of %d", stat.Size(), acked, k.o.Size)
+	}
+	last := make([]byte, 1)
+	f, err := k.s.client.Open(k.temp)
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadAt(last, acked-1)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if k.file, err = k.s.client.OpenFile(k.temp, os.O_WRONLY); err != nil {
+		return err
+	}
+	if _, err = k.file.WriteAt(last, acked-1); err != nil && !isBroken(err) {
+		k.r.c.noResume.Store(true)
+		err = errors.Join(err, k.file.Close())
+	}
+	return err
+}
+
+// Concurrency is 1: many servers refuse to be written out of order.
+func (k *sink) Concurrency() int { return 1 }
+
+// WriteWindow writes p, with many requests under way, and waits for the answer to each.
+func (k *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
+	end := off + int64(len(p))
+	switch {
+	case off < 0 || end > k.o.Size:
+		return &transfer.Error{Op: "write", Path: k.target, Code: transfer.SizeMismatch,
+			Err: fmt.Errorf("bytes %d to %d of a file of %d", off, end, k.o.Size)}
+	case off > k.acked.Load():
+		return fmt.Errorf("write %s: window at %d comes before the one at %d", k.target, off, k.acked.Load())
+	}
+	s := k.s
+	err := s.do(ctx, s.move("write", k.temp, len(p)), func() error { return s.write(ctx, k.file, p, off) })
+	if err != nil {
+		return k.explainFull(ctx, err, int64(len(p)))
+	}
+	if end > k.acked.Load() {
+		k.acked.Store(end)
+	}
+	return nil
+}
+
+// write writes p at off.
+func (s *session) write(ctx context.Context, f *sftp.File, p []byte, off int64) error {
+	packet, err := s.writeAt(ctx, f, p, off)
+	large := packet > safePacket && len(p) > safePacket
+	switch {
+	case !large:
+	case err == nil:
+		s.packets.carried.Store(true)
+		s.c.lostLarge.Store(0)
+	case s.packets.carried.Load():
+	case isStatus(err, fxBadMessage):
+		s.shrinkTo(safePacket)
+		_, err = s.writeAt(ctx, f, p, off)
+	case isBroken(err) && ctx.Err() == nil && s.c.lostLarge.Add(1) >= 2:
+		s.c.learn(safePacket) // twice is no accident: the server hangs up on large packets
+	}
+	return err
+}
+
+// writeAt writes p in packets, with many under way, in order. It ends early if ctx does.
+func (s *session) writeAt(ctx context.Context, f *sftp.File, p []byte, off int64) (packet int, err error) {
+	s.packets.RLock()
+	defer s.packets.RUnlock()
+	packet = s.packets.size
+	n := 0
+	if len(p) <= packet {
+		n, err = f.WriteAt(p, off)
+	} else if _, err = f.Seek(off, io.SeekStart); err == nil {
+		var sent int64
+		sent, err = f.ReadFromWithConcurrency(&windowReader{ctx, p}, (len(p)+packet-1)/packet)
+		n = int(sent)
+	}
+	if err == nil && n < len(p) {
+		if err = ctx.Err(); err == nil {
+			err = io.ErrShortWrite
+		}
+	}
+	return packet, err
+}
+
+// windowReader hands out a window and ends early once ctx has ended: the shortest way out for a call of pkg/sftp.
+type windowReader struct {
+	ctx  context.Context
+	rest []byte
+}
+
+func (r *windowReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 || r.ctx.Err() != nil {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// Checkpoint names the temporary file and how much of it the server has acknowledged. Its size on the server would not
+// do: after a failure it may have holes.
+func (k *sink) Checkpoint() []byte {
+	acked := k.acked.Load()
+	if acked == 0 || k.r.c.noResume.Load() {
+		return nil
+	}
+	state, err := json.Marshal(checkpoint{k.temp, acked})
+	if err != nil {
+		return nil // a path that is not UTF-8 starts again at zero
+	}
+	return state
+}
+
+// Commit closes the temporary file, compares its size and gives it its name.
+func (k *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
+	if acked := k.acked.Load(); acked != k.o.Size {
+		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch,
+			Err: fmt.Errorf("%d of %d bytes have arrived", acked, k.o.Size)}
+	}
+	if err := k.finish(ctx); err != nil {
+		return k.explainFull(ctx, err, 1)
+	}
+	if err := k.compareSize(ctx); err != nil {
+		return err
+	}
+	if err := k.publish(ctx); err != nil {
+		return err
+	}
+	k.done.Store(true)
+	return nil
+}
+
+// finish brings everything to the server's disk, if asked to, and closes the file: some servers report only then that
+// they could not store it.
+func (k *sink) finish(ctx context.Context) error {
+	s := k.s
+	if s.c.cfg.Fsync && s.hasExtension("fsync@openssh.com", "1") {
+		if err := s.request(ctx, "sync", k.temp, k.file.Sync); err != nil {
+			return err
+		}
+	}
+	return s.request(ctx, "close", k.temp, func() error {
+		k.closed.Store(true)
+		return k.file.Close()
+	})
+}
+
+// compareSize asks how much the server has stored. Servers that hide or move a file at once may not say.
+func (k *sink) compareSize(ctx context.Context) error {
+	var size int64
+	err := k.s.request(ctx, "compare size", k.temp, func() error {
+		stat, err := k.s.client.Stat(k.temp)
+		if err == nil {
+			size = stat.Size()
+		}
+		return err
+	})
+	switch code := transfer.CodeOf(err); {
+	case code == transfer.FileNotFound || code == transfer.PermissionDenied:
+		k.r.c.log.Debug("sftp server does not say the size of a delivered file", "server", k.r.c.url, "path", k.temp, "error", err)
+		return nil
+	case err != nil:
+		return err
+	case size != k.o.Size:
+		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch, Err: saidBy(k.r.c.cfg.Addr,
+			fmt.Errorf("the server has %d of %d bytes", size, k.o.Size))}
+	}
+	return nil
+}
+
+// explainFull turns a failure that says nothing into NoSpace if the server has no room for the next n bytes: OpenSSH
+// reports a full disk as "Failure".
+func (k *sink) explainFull(ctx context.Context, err error, n int64) error {
+	s := k.s
+	if !isStatus(err, fxFailure) || s.broken() != nil || !s.hasExtension("statvfs@openssh.com", "2") {
+		return err
+	}
+	var free uint64
+	asked := s.request(ctx, "ask for space", path.Dir(k.temp), func() error {
+		fs, err := s.client.StatVFS(path.Dir(k.temp))
+		if err == nil {
+			free = fs.Frsize * fs.Bavail
+		}
+		return err
+	})
+	if asked != nil || free >= uint64(n) {
+		return err
+	}
+	return &transfer.Error{Op: "write", Path: k.target, Code: transfer.NoSpace,
+		Err: saidBy(s.c.cfg.Addr, fmt.Errorf("%d bytes are free: %w", free, err))}
+}
+
+// Abort removes the temporary file, over a new connection if the one of the delivery is broken.
+func (k *sink) Abort(ctx context.Context) error {
+	if k.done.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
+	defer cancel()
+	err := k.closeFile(ctx)
+	if k.s.broken() == nil {
+		err = k.remove(ctx, k.s)
+	}
+	if k.s.broken() != nil && ctx.Err() == nil {
+		var fresh *session
+		if fresh, err = k.r.c.pool.get(ctx); err == nil {
+			err = k.remove(ctx, fresh)
+			k.r.c.pool.put(fresh)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", k.temp, err)
+	}
+	k.done.Store(true)
+	return nil
+}
+
+func (k *sink) remove(ctx context.Context, s *session) error {
+	err := s.request(ctx, "remove", k.temp, func() error { return s.client.Remove(k.temp) })
+	if transfer.CodeOf(err) == transfer.FileNotFound {
+		return nil
+	}
+	return err
+}
+
+// Close closes the file on the server, if Commit or Abort did not, and waits for the answer, at most 5 s. What was
+// written stays.
+func (k *sink) Close() error { return k.closeFile(context.Background()) }
+
+func (k *sink) closeFile(ctx context.Context) error {
+	if k.file == nil || k.closed.Swap(true) {
+		return nil
+	}
+	return k.s.closeFile(ctx, k.temp, k.file)
+}

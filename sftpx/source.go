@@ -1,0 +1,173 @@
+package sftpx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pkg/sftp"
+
+	"github.com/seed62b9dc43/transfer"
+)
+
+// closeTimeout is how long the answer to a CLOSE may take. Servers dislike clients that leave without one.
+const closeTimeout = 5 * time.Second
+
+// Open looks at the file, then opens it. Between this and Close nothing but READ is sent.
+func (r *remote) Open(ctx context.Context, path string) (transfer.Source, error) {
+	if err := checkPath("open", path); err != nil {
+		return nil, err
+	}
+	s := r.s
+	var info transfer.FileInfo
+	err := s.request(ctx, "open", path, func() (err error) {
+		info, err = regular(s.client, path)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	src := &source{s: s, path: path, info: info}
+	err = s.request(ctx, "open", path, func() (err error) {
+		src.file, err = s.client.Open(path)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if info.Size == 0 {
+		err = src.checkEmpty(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return src, nil
+}
+
+// regular returns what the server says of a file that can be read.
+func regular(client *sftp.Client, path string) (info transfer.FileInfo, err error) {
+	stat, err := client.Stat(path)
+	switch {
+	case err != nil:
+		return info, err
+	case stat.IsDir():
+		return info, &transfer.Error{Op: "open", Path: path, Code: transfer.IsDirectory}
+	case !stat.Mode().IsRegular():
+		return info, &transfer.Error{Op: "open", Path: path, Code: transfer.IsDirectory,
+			Err: fmt.Errorf("neither a file nor a directory: %v", stat.Mode().Type())}
+	case stat.Size() < 0:
+		return info, fmt.Errorf("the server says a size of %d", uint64(stat.Size()))
+	}
+	return transfer.FileInfo{Size: stat.Size(), ModTime: stat.ModTime().UTC()}, nil
+}
+
+// source is a file on the server, open for reading.
+type source struct {
+	s    *session
+	path string
+	info transfer.FileInfo
+	file *sftp.File
+}
+
+// Info is what the server said before the file was opened.
+func (src *source) Info() transfer.FileInfo { return src.info }
+
+// Concurrency is 1: servers want to be read in order, and one window fills the channel.
+func (src *source) Concurrency() int { return 1 }
+
+// ReadWindow fills p, with many requests under way.
+func (src *source) ReadWindow(ctx context.Context, p []byte, off int64) error {
+	if off < 0 || off > src.info.Size-int64(len(p)) {
+		return fmt.Errorf("read %s: bytes %d to %d of a file of %d", src.path, off, off+int64(len(p)), src.info.Size)
+	}
+	s := src.s
+	err := s.do(ctx, s.move("read", src.path, len(p)), func() error { return s.read(src.file, p, off) })
+	if errors.Is(err, errEnd) {
+		return &transfer.Error{Op: "read", Path: src.path, Code: transfer.SizeMismatch, Err: saidBy(s.c.cfg.Addr,
+			fmt.Errorf("the file ends before byte %d, but had %d when it was opened", off+int64(len(p)), src.info.Size))}
+	}
+	return err
+}
+
+// checkEmpty makes sure that a file is empty: some servers leave out the size, which then looks like zero.
+func (src *source) checkEmpty(ctx context.Context) error {
+	s := src.s
+	err := s.do(ctx, s.move("open", src.path, 1), func() error { return s.read(src.file, make([]byte, 1), 0) })
+	if errors.Is(err, errEnd) {
+		return nil
+	}
+	if err == nil {
+		err = &transfer.Error{Op: "open", Path: src.path, Code: transfer.SizeMismatch, Err: saidBy(s.c.cfg.Addr,
+			errors.New("the server says that the file is empty, but it is not"))}
+	}
+	return err
+}
+
+// Close closes the file on the server and waits for the answer, at most 5 s.
+func (src *source) Close() error { return src.s.closeFile(context.Background(), src.path, src.file) }
+
+// closeFile closes a file whose content no longer matters. With its connection it is closed already.
+func (s *session) closeFile(ctx context.Context, path string, f *sftp.File) error {
+	err := s.do(ctx, call{op: "close", path: path, limit: closeTimeout, code: transfer.OperationTimeout}, f.Close)
+	if s.broken() != nil {
+		return nil
+	}
+	return err
+}
+
+// errEnd is the end of a file where content was expected.
+var errEnd = errors.New("end of file")
+
+// move is a call that moves n bytes of content.
+func (s *session) move(op, path string, n int) call {
+	return call{op: op, path: path, limit: s.c.cfg.StallTimeout, code: transfer.Stalled, bytes: n}
+}
+
+// read fills p. pkg/sftp asks for many packets at once and in order, but takes one that is answered short for the end of
+// the file, with a nil error in places (pkg/sftp#658); so what it says is checked here.
+func (s *session) read(f *sftp.File, p []byte, off int64) error {
+	for done := 0; done < len(p); {
+		rest := p[done:]
+		n, packet, err := s.readAt(f, rest, off+int64(done))
+		done += n
+		if err == nil {
+			if len(rest) > packet {
+				s.packets.full.Store(true)
+			}
+			return nil
+		}
+		if err != io.EOF {
+			return err
+		}
+		if len(rest) <= packet { // one packet: pkg/sftp has asked for the rest of it until the server said end of file
+			return errEnd
+		}
+		// Either the end, or a packet that was answered short. What is left of that packet tells.
+		gap := p[done:min(done+packet-n%packet, len(p))]
+		m, _, err := s.readAt(f, gap, off+int64(done))
+		done += m
+		if err == io.EOF {
+			return errEnd
+		}
+		if err != nil {
+			return err
+		}
+		if n < packet && !s.packets.full.Load() {
+			s.shrinkTo(n) // the first packet ever: the server's limit, and no accident
+		}
+	}
+	return nil
+}
+
+// readAt is one ReadAt, and the size of the packets that it used.
+func (s *session) readAt(f *sftp.File, p []byte, off int64) (n, packet int, err error) {
+	s.packets.RLock()
+	defer s.packets.RUnlock()
+	n, err = f.ReadAt(p, off)
+	if err == nil && n < len(p) {
+		err = io.EOF // see the package documentation of pkg/sftp: not trusted
+	}
+	return n, s.packets.size, err
+}
