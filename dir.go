@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -15,17 +16,9 @@ import (
 // dirConcurrency is how many windows of one file a Directory takes and gives at once.
 const dirConcurrency = 4
 
-// Directory is a Storage in a directory of this machine, made by [Dir]. Nothing outside of the directory is read,
-// written or removed: neither ".." nor a symbolic link leads out of it (PathEscapes). A path with a slash in front is
-// below the directory too: "/outbox/a.csv" is "outbox/a.csv".
-//
-// A file is written under a temporary name, ".transfer-<key>.part", in the folder of its target, synced, renamed, and
-// the folder synced. Missing parent directories are created, mode 0755; files get mode 0644, both less the umask. Mode
-// and owner of a file that is replaced are not kept; a symbolic link at the target is replaced, not followed.
-//
-// Limits: where a file must not be replaced, the file system has to know hard links. A source that is changed in place
-// is noticed by size and modification time only, so not within one tick of the file system's clock. A delivery that
-// nobody goes on with leaves its temporary file.
+// Directory is a Storage in a directory of this machine, made by [Dir]. Nothing outside of it is read, written or
+// removed: neither ".." nor a symbolic link leads out (PathEscapes). A path with a slash in front is below it too:
+// "/outbox/a.csv" is "outbox/a.csv".
 type Directory struct {
 	root    *os.Root
 	escapes error // what os.Root says of a path that leaves it; os does not export it
@@ -56,7 +49,8 @@ func Dir(path string) (*Directory, error) {
 func (d *Directory) Close() error { return d.root.Close() }
 
 // Open pins the file by size and modification time. Only regular files are opened: a directory is IsDirectory, a
-// named pipe or device UnsupportedOperationError.
+// named pipe or device UnsupportedOperationError. A change in place that leaves the size and happens within one tick
+// of the file system's clock is not noticed.
 func (d *Directory) Open(ctx context.Context, path string) (Source, error) {
 	name, err := localPath(path)
 	if err == nil {
@@ -87,9 +81,10 @@ func (d *Directory) Open(ctx context.Context, path string) (Source, error) {
 	return &dirSource{dir: d, path: path, file: file, info: FileInfo{Size: info.Size(), ModTime: info.ModTime()}}, nil
 }
 
-// Create begins a delivery. It creates missing parent directories; Abort removes those that are still empty. With a
-// Checkpoint it reads what is there of the file and compares it with what was written, so that nothing a crash of the
-// machine has lost is taken for delivered.
+// Create begins a delivery to ".transfer-<key>.part" beside the target, which stays if nobody goes on with it. Missing
+// parents are created, mode 0755; files get 0644, both less the umask. A symbolic link at the target is replaced, not
+// followed. Where files must not be replaced, Commit needs a file system with hard links. A Checkpoint costs reading
+// what is there: it is compared with what was written, for a crash of the machine may have lost some.
 func (d *Directory) Create(ctx context.Context, name string, o CreateOptions) (Sink, error) {
 	local, err := localPath(name)
 	switch {
@@ -158,6 +153,9 @@ func (d *Directory) mkdirAll(name string) (made int, err error) {
 
 // sync makes the entries of a directory last.
 func (d *Directory) sync(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil // which does not sync directories
+	}
 	dir, err := d.root.Open(name)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (s *dirSink) begin() error {
 	}
 	if err != nil {
 		_ = s.Close()
-		s.clean()
+		_ = s.clean()
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return &Error{Code: WriteFileError, Err: cause(err)} // FileExists would speak of the target
@@ -175,10 +175,10 @@ func (s *dirSink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 	if err == nil {
 		err = s.arrived.complete()
 	}
-	if err == nil {
-		err = s.sync()
-	}
 	if err != nil {
+		return s.dir.failure("write", s.path, err)
+	}
+	if err := s.sync(); err != nil {
 		return s.dir.failure("sync", s.path, err)
 	}
 	if err := s.publish(); err != nil {
@@ -209,7 +209,7 @@ func (s *dirSink) sync() error {
 func (s *dirSink) publish() error {
 	root := s.dir.root
 	if s.isMine(s.name) {
-		s.removeTemp()
+		_ = s.removeTemp() // the file is there, which is what counts
 		return nil
 	}
 	if err := s.dir.vacant(s.name, s.o.Overwrite); err != nil {
@@ -225,7 +225,7 @@ func (s *dirSink) publish() error {
 	if err := root.Link(s.temp, s.name); err != nil && !s.isMine(s.name) {
 		return err
 	}
-	s.removeTemp()
+	_ = s.removeTemp()
 	return nil
 }
 
@@ -244,10 +244,9 @@ func (s *dirSink) Abort(context.Context) error {
 	if s.published {
 		return nil
 	}
-	err := s.Close()
-	s.clean()
-	if err != nil {
-		return s.dir.failure("write", s.path, err)
+	_ = s.Close() // what was written is not wanted
+	if err := s.clean(); err != nil {
+		return s.dir.failure("remove temporary file of", s.path, err)
 	}
 	return nil
 }
@@ -261,22 +260,26 @@ func (s *dirSink) Close() error {
 	return err
 }
 
-// clean removes the temporary file and the directories that were made for it and are empty, as far as it can.
-func (s *dirSink) clean() {
-	s.removeTemp()
+// clean removes the temporary file, and those directories that were made for it and are empty.
+func (s *dirSink) clean() error {
+	if err := s.removeTemp(); err != nil {
+		return err
+	}
 	dir := path.Dir(s.name)
-	for i := 0; i < s.made && dir != "."; i++ {
-		if s.dir.root.Remove(dir) != nil {
-			return
-		}
+	for i := 0; i < s.made && dir != "." && s.dir.root.Remove(dir) == nil; i++ {
 		dir = path.Dir(dir)
 	}
+	return nil
 }
 
-func (s *dirSink) removeTemp() {
-	if s.isMine(s.temp) {
-		_ = s.dir.root.Remove(s.temp)
+func (s *dirSink) removeTemp() error {
+	if !s.isMine(s.temp) {
+		return nil
 	}
+	if err := s.dir.root.Remove(s.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // isMine reports whether name is the file that this sink has written.

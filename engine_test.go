@@ -465,7 +465,7 @@ func TestAChangedSourceStartsAgainAtZero(t *testing.T) {
 	require.Empty(t, b.remote.Partials(), "what was delivered of the old version is removed")
 }
 
-// flaky is a Store that a node cannot write to while it is down.
+// flaky is a Store that its node cannot reach while it is down.
 type flaky struct {
 	store.Store
 	down atomic.Bool
@@ -476,6 +476,13 @@ func (f *flaky) Update(ctx context.Context, changes []store.Change) ([]error, er
 		return nil, errors.New("store is down")
 	}
 	return f.Store.Update(ctx, changes)
+}
+
+func (f *flaky) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
+	if f.down.Load() {
+		return nil, errors.New("store is down")
+	}
+	return f.Store.Claim(ctx, r)
 }
 
 func TestALostLeaseDeliversNothing(t *testing.T) {
@@ -493,7 +500,7 @@ func TestALostLeaseDeliversNothing(t *testing.T) {
 	var stolen []store.Claimed
 	require.Eventually(t, func() (done bool) {
 		var err error
-		stolen, err = b.store.Claim(t.Context(), store.ClaimRequest{Worker: "thief", Max: 1, Lease: time.Minute, Limits: map[string]int{"acme": 1}})
+		stolen, err = unreliable.Store.Claim(t.Context(), store.ClaimRequest{Worker: "thief", Max: 1, Lease: time.Minute, Limits: map[string]int{"acme": 1}})
 		return err == nil && len(stolen) == 1
 	}, 10*time.Second, 10*time.Millisecond, "the lease runs out while it cannot be extended")
 	close(gate)
@@ -513,9 +520,13 @@ func TestTheStoreMayGoAwayForAWhile(t *testing.T) {
 	unreliable := &flaky{Store: store.NewMemory()}
 	b := setup(t, func(c *transfer.Config) { c.Store = unreliable })
 	b.store = unreliable
-	unreliable.down.Store(true)
 	b.local.WriteFile("a.bin", content(1, 3000))
+	gate := make(chan struct{})
+	first := b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Hold: gate})
 	id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}})
+	<-first.Hit()
+	unreliable.down.Store(true)
+	close(gate)
 	require.Eventually(t, func() bool { return len(b.remote.Paths()) == 1 }, 10*time.Second, time.Millisecond)
 	unreliable.down.Store(false)
 	summary, err := b.client.Wait(t.Context(), id)

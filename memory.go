@@ -19,12 +19,9 @@ import (
 // memoryConcurrency is how many windows of one file Memory takes and gives at once.
 const memoryConcurrency = 4
 
-// Memory is a Storage that lives in the process: the default of a Client, for tests and for programs whose files come
-// from and go to their own code. The zero value is not usable; see [NewMemory].
-//
-// Paths are cleaned: "/a//b", "a/./b" and "a/b" are one file. There are directories only in that "a" is one while there
-// is a file "a/b". A Source goes on reading its version after the file was replaced or removed. An unfinished delivery
-// stays until it is committed, aborted, or begun again at zero.
+// Memory is a Storage that lives in the process, made by [NewMemory]: the default of a Client, and for tests. Paths are
+// cleaned: "/a//b" and "a/b" are one file; "a" is a directory while there is a file "a/b". A Source keeps its version
+// when the file is replaced or removed. An unfinished delivery stays until it ends or begins again at zero.
 type Memory struct {
 	mu       sync.Mutex // guards the fields below
 	files    map[string]memoryFile

@@ -16,11 +16,9 @@ type Mounts struct {
 	prefixes string             // all of them, for messages
 }
 
-// Mount returns the Storage that has each of storages under its path prefix: with {"/in": a, "/archive": b}, the file
-// "/in/x.csv" is "/x.csv" in a. Of several prefixes the longest counts, whole segments only; "/" takes what no other
-// takes. A path under no prefix is PathNotFound.
-//
-// Paths are cleaned before: "/in/../archive/x" is in b, and "/in/../../x" is PathEscapes.
+// Mount returns the Storage that has each of storages under its path prefix: with {"/in": a, "/old": b}, "/in/x.csv" is
+// "/x.csv" in a. The longest prefix counts, whole segments only; "/" takes what no other takes; a path under none is
+// PathNotFound. Paths are cleaned before: "/in/../old/x" is in b, "/in/../../x" is PathEscapes.
 func Mount(storages map[string]Storage) (*Mounts, error) {
 	if len(storages) == 0 {
 		return nil, errors.New(`transfer: Mount got no storages (try {"/": storage})`)

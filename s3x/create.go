@@ -113,7 +113,8 @@ func (s *Storage) settle(ctx context.Context, at object, conditional bool, deliv
 	code, status := apiCode(err), httpStatus(err)
 	exists := status == http.StatusPreconditionFailed
 	conflict := code == "ConditionalRequestConflict"
-	unsure := exists || conflict || status == 0 || status >= http.StatusInternalServerError || code == "NoSuchUpload"
+	noAnswer := status < http.StatusMultipleChoices || status >= http.StatusInternalServerError
+	unsure := exists || conflict || noAnswer || code == "NoSuchUpload"
 	if unsure && ctx.Err() == nil {
 		head, headErr := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &at.bucket, Key: &at.key}, s.call...)
 		if headErr == nil && head.Metadata[metaDelivery] == delivery {

@@ -99,16 +99,16 @@ func classify(err error) transfer.Code {
 	if code, ok := statuses[status]; ok {
 		return code
 	}
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status >= http.StatusInternalServerError:
 		return transfer.ConnectionError
-	}
-	if status != 0 {
+	case status >= http.StatusMultipleChoices:
 		return ""
 	}
-	return networkCode(err)
+	return networkCode(err) // no answer, or a part of it
 }
 
-// networkCode returns the cause of a request that got no answer, or only half of one.
+// networkCode returns the cause of a request that got no answer, or only a part of it.
 func networkCode(err error) transfer.Code {
 	var (
 		dns     *net.DNSError

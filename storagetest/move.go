@@ -68,6 +68,7 @@ type delivery struct {
 
 	held   []byte // the only window of a file that has one; unchanged until close
 	closed bool
+	done   func() // ends the session, if there is one
 }
 
 func create(ctx context.Context, storage transfer.Storage, path string, data []byte, o transfer.CreateOptions) (*delivery, error) {
@@ -89,8 +90,13 @@ func create(ctx context.Context, storage transfer.Storage, path string, data []b
 func (s *suite) begin(t *testing.T, path string, data []byte, o transfer.CreateOptions) *delivery {
 	t.Helper()
 	o.WindowSize = s.o.WindowSize
-	d, err := create(t.Context(), s.session(t), path, data, o)
+	storage, done := s.lend(t)
+	d, err := create(t.Context(), storage, path, data, o)
+	if err != nil {
+		done()
+	}
 	require.NoError(t, err)
+	d.done = done
 	require.GreaterOrEqual(t, d.sink.Concurrency(), 1, "Sink.Concurrency")
 	t.Cleanup(func() {
 		if !d.closed {
@@ -154,6 +160,9 @@ func (d *delivery) close() error {
 	d.closed = true
 	err := d.sink.Close()
 	scribble(d.held)
+	if d.done != nil {
+		d.done()
+	}
 	if err != nil {
 		return fmt.Errorf("close sink of %s: %w", d.path, err)
 	}

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +16,6 @@ func (s *suite) overwriteCases() []testCase {
 		{"a file that is there is replaced by default", s.replaced},
 		{"Create fails if a file that is there must not be replaced", s.refused},
 		{"a file that appears before Commit is not replaced", s.appearing},
-		{"of many deliveries that must not replace each other one is published", s.onlyOne},
 		{"a new file is delivered under every policy", s.newFile},
 	}
 }
@@ -102,38 +100,6 @@ func (s *suite) appearing(t *testing.T) {
 				s.requireNoLeftovers(t, d)
 			})
 		}
-	}
-}
-
-// onlyOne commits several deliveries to one path at the same moment, a few times over.
-func (s *suite) onlyOne(t *testing.T) {
-	if s.o.RacyOverwrite {
-		t.Skip("skipped: declared in Options.RacyOverwrite")
-	}
-	const rivals, rounds = 8, 8
-	for range rounds {
-		path := s.path("rivals")
-		var deliveries [rivals]*delivery
-		for i := range deliveries {
-			deliveries[i] = s.begin(t, path, content(100+i), transfer.CreateOptions{Overwrite: transfer.OverwriteFail})
-			require.NoError(t, deliveries[i].writeAll(t.Context()))
-		}
-		var errs [rivals]error
-		_ = inParallel(rivals, rivals, func(i int) error {
-			errs[i] = deliveries[i].commit(t.Context())
-			return nil
-		})
-		published := slices.Index(errs[:], nil)
-		require.GreaterOrEqual(t, published, 0, "none was published: %v", errs[0])
-		s.requireContent(t, path, deliveries[published].data)
-		for i, d := range deliveries {
-			if i != published {
-				s.requireFileExists(t, errs[i])
-				require.NoError(t, d.sink.Abort(t.Context()))
-			}
-			require.NoError(t, d.close())
-		}
-		s.requireNoLeftovers(t, deliveries[published])
 	}
 }
 

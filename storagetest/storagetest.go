@@ -58,12 +58,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Run checks the Storage that open returns. open is called several times in each subtest: every value that it returns
-// MUST show the same files. One value serves one file at a time, except where the suite makes parallel deliveries
-// through a Storage that is no [transfer.Remote]. The suite closes a Remote after use, as the engine does; anything
-// else that must be closed is the caller's to close, through t.Cleanup.
-//
-// Paths are made of Options.Root and names that no other run has used.
+// Run checks the Storage that open returns, under Options.Root and names that no other run has used. open is called for
+// each file: all that it returns MUST show the same files. The suite closes a [transfer.Remote] when the file is done
+// with, as the engine does; anything else that must be closed is the caller's to close, through t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) transfer.Storage, o Options) {
 	t.Helper()
 	s := &suite{open: open, o: o.withDefaults()}
@@ -99,14 +96,22 @@ type suite struct {
 	o    Options
 }
 
-// session returns a live storage for one file at a time. A Remote is closed when the test ends.
-func (s *suite) session(t *testing.T) transfer.Storage {
+// lend returns a live storage for one file at a time, and what to call when the file is done with.
+func (s *suite) lend(t *testing.T) (storage transfer.Storage, done func()) {
 	t.Helper()
-	storage := s.open(t)
+	storage = s.open(t)
 	require.NotNil(t, storage, "open returned nil")
 	if remote, ok := storage.(transfer.Remote); ok {
-		t.Cleanup(func() { _ = remote.Close() })
+		return storage, func() { _ = remote.Close() }
 	}
+	return storage, func() {}
+}
+
+// session returns a live storage for one file, until the test ends.
+func (s *suite) session(t *testing.T) transfer.Storage {
+	t.Helper()
+	storage, done := s.lend(t)
+	t.Cleanup(done)
 	return storage
 }
 
@@ -118,14 +123,18 @@ func (s *suite) path(label string) string {
 // write delivers data to path and fails the test if that fails.
 func (s *suite) write(t *testing.T, path string, data []byte) {
 	t.Helper()
-	err := Write(t.Context(), s.session(t), path, data, transfer.CreateOptions{WindowSize: s.o.WindowSize})
+	storage, done := s.lend(t)
+	defer done()
+	err := Write(t.Context(), storage, path, data, transfer.CreateOptions{WindowSize: s.o.WindowSize})
 	require.NoError(t, err, "write %s", path)
 }
 
 // requireContent fails the test unless the file at path holds exactly data.
 func (s *suite) requireContent(t *testing.T, path string, data []byte) {
 	t.Helper()
-	got, err := Read(t.Context(), s.session(t), path)
+	storage, done := s.lend(t)
+	defer done()
+	got, err := Read(t.Context(), storage, path)
 	require.NoError(t, err, "read %s", path)
 	requireSame(t, data, got, path)
 }
@@ -133,7 +142,9 @@ func (s *suite) requireContent(t *testing.T, path string, data []byte) {
 // requireMissing fails the test unless there is no file at path.
 func (s *suite) requireMissing(t *testing.T, path string) {
 	t.Helper()
-	source, err := s.session(t).Open(t.Context(), path)
+	storage, done := s.lend(t)
+	defer done()
+	source, err := storage.Open(t.Context(), path)
 	if err == nil {
 		_ = source.Close()
 	}
@@ -162,7 +173,7 @@ func (s *suite) size(windows, extra int64) int { return int(windows*s.o.WindowSi
 // requireSame compares contents without printing megabytes.
 func requireSame(t *testing.T, want, got []byte, what string) {
 	t.Helper()
-	require.Len(t, got, len(want), "%s has another length", what)
+	require.Equal(t, len(want), len(got), "length of %s", what)
 	for i := range want {
 		if want[i] != got[i] {
 			require.Failf(t, "content differs", "%s: byte %d of %d is %#x, want %#x", what, i, len(want), got[i], want[i])

@@ -50,7 +50,8 @@ type SFTPRule struct {
 	Nth   int // the first matching request that it strikes, from 1 on; 0 means 1
 	Times int // how many it strikes; 0 means one if Nth is set, else all; -1 means all
 
-	Do    func(SFTPRequest) // called before anything else; may use the server; Close waits for it
+	// What comes before the answer. A request whose connection ends meanwhile is not done.
+	Do    func(SFTPRequest) // may use the server, but not Stop or Close, which wait for it
 	Delay time.Duration     // the request and all behind it in its session wait so long
 	Hold  <-chan struct{}   // they wait until it is closed, or the connection is
 

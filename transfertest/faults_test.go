@@ -398,7 +398,7 @@ func TestCloseWhileFrozen(t *testing.T) {
 
 func TestLatency(t *testing.T) {
 	t.Parallel()
-	const rtt = 50 * time.Millisecond
+	const rtt = 100 * time.Millisecond
 	srv, client, data := setup(t, 1<<20, transfertest.SFTPFaults{})
 	srv.SetFaults(transfertest.SFTPFaults{Conn: transfertest.ConnFaults{Latency: rtt}})
 	start := time.Now()

@@ -183,6 +183,18 @@ func TestRuleDelay(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(start), 20*time.Millisecond)
 }
 
+// The server goes down before it has done what was asked.
+func TestRuleDoCuts(t *testing.T) {
+	t.Parallel()
+	srv, client, _ := setup(t, 1, transfertest.SFTPFaults{})
+	srv.Inject(transfertest.SFTPRule{Op: transfertest.SFTPPosixRename, Do: func(transfertest.SFTPRequest) {
+		srv.CutConnections()
+	}})
+	require.Error(t, client.PosixRename("/a", "/b"))
+	require.NoError(t, srv.Close())
+	require.Equal(t, []string{"/a"}, srv.Files())
+}
+
 // The source changes while it is read.
 func TestRuleDo(t *testing.T) {
 	t.Parallel()

@@ -132,8 +132,10 @@ func (s *sftpSession) handle(packet []byte) bool {
 		return false
 	}
 	faults, rules := s.server.arrived(q.Op)
-	answer := s.strike(q, rules)
+	answer, alive := s.strike(q, rules)
 	switch {
+	case !alive:
+		return false
 	case answer == nil:
 		if err := s.quirk(q, &faults); err != nil {
 			s.status(q.id, err)
@@ -156,8 +158,9 @@ func (s *sftpSession) handle(packet []byte) bool {
 	return s.send()
 }
 
-// strike lets the rules have their way and returns the one that answers, or nil.
-func (s *sftpSession) strike(q *request, rules []*sftpRule) *sftpRule {
+// strike lets the rules have their way and returns the one that answers, or nil. A request whose connection ended
+// meanwhile is not to be done.
+func (s *sftpSession) strike(q *request, rules []*sftpRule) (answer *sftpRule, alive bool) {
 	for _, r := range rules {
 		if !r.matches(&q.SFTPRequest) || !r.strikes() {
 			continue
@@ -166,12 +169,26 @@ func (s *sftpSession) strike(q *request, rules []*sftpRule) *sftpRule {
 		if r.Do != nil {
 			r.Do(q.SFTPRequest)
 		}
-		s.wait(r)
+		if s.wait(r); s.over() {
+			return nil, false
+		}
 		if r.answers() {
-			return r
+			return r, true
 		}
 	}
-	return nil
+	return nil, true
+}
+
+// over reports whether the connection has ended, from either side.
+func (s *sftpSession) over() bool {
+	select {
+	case <-s.conn.done:
+		return true
+	case <-s.ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *sftpSession) wait(r *sftpRule) {
