@@ -46,8 +46,9 @@ func main() {
 
 // run is the program; it returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	o, err := parse(args, stdin, stderr)
+	o, err := parse(args, stdin)
 	if errors.Is(err, flag.ErrHelp) {
+		printUsage(stdout)
 		return exitArrived
 	}
 	var arrived bool
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var invalid *transfer.InvalidRequestException
 	switch {
 	case errors.As(err, &usage), errors.As(err, &invalid):
-		fmt.Fprintln(stderr, "s3-to-sftp:", err)
+		fmt.Fprintln(stderr, "s3-to-sftp:", err, "(-help explains the flags)")
 		return exitUsage
 	case err != nil:
 		fmt.Fprintln(stderr, "s3-to-sftp:", err)

@@ -68,13 +68,9 @@ Environment:
 Flags:
 `
 
-func (o *options) flags(stderr io.Writer) *flag.FlagSet {
+func (o *options) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("s3-to-sftp", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard) // run prints the error
 	f.StringVar(&o.direction, "direction", "", "`send` from S3 to the server, or retrieve from it")
 	f.StringVar(&o.to, "to", "", "target `directory`: on the server (default: the user's home), or /bucket/prefix")
 	f.TextVar((*overwriteFlag)(&o.overwrite), "overwrite", overwriteFlag(transfer.OverwriteReplace), "what happens to a target that is there: `replace`, fail or skip")
@@ -93,10 +89,17 @@ func (o *options) flags(stderr io.Writer) *flag.FlagSet {
 	return f
 }
 
+func printUsage(w io.Writer) {
+	fmt.Fprint(w, usage)
+	flags := new(options).flags()
+	flags.SetOutput(w)
+	flags.PrintDefaults()
+}
+
 // parse reads the command line, and the paths from stdin if it has none.
-func parse(args []string, stdin io.Reader, stderr io.Writer) (options, error) {
+func parse(args []string, stdin io.Reader) (options, error) {
 	var o options
-	flags := o.flags(stderr)
+	flags := o.flags()
 	if err := flags.Parse(args); err != nil {
 		return o, usageError{err}
 	}
