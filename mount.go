@@ -81,7 +81,8 @@ func (m *Mounts) route(name string) (storage Storage, prefix, rest string, err e
 			return storage, prefix, path.Join("/", strings.TrimPrefix(clean, prefix)), nil
 		}
 		if prefix == "/" {
-			return nil, "", "", &Error{Code: PathNotFound, Err: fmt.Errorf("no storage is mounted there (mounted are: %s)", m.prefixes)}
+			err = fmt.Errorf("no storage is mounted there (mounted are: %s)", m.prefixes)
+			return nil, "", "", &Error{Code: PathNotFound, Err: err}
 		}
 	}
 }

@@ -71,7 +71,9 @@ type delivery struct {
 	done   func() // ends the session, if there is one
 }
 
-func create(ctx context.Context, storage transfer.Storage, path string, data []byte, o transfer.CreateOptions) (*delivery, error) {
+func create(
+	ctx context.Context, storage transfer.Storage, path string, data []byte, o transfer.CreateOptions,
+) (*delivery, error) {
 	o.Size = int64(len(data))
 	if o.WindowSize == 0 {
 		o.WindowSize = DefaultWindowSize
