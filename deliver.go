@@ -293,7 +293,10 @@ func (e *engine) message(f *store.File, s step, err error) string {
 	if s == stepCreate || s == stepWrite || s == stepCommit {
 		path = f.TargetPath
 	}
-	text := fmt.Sprintf("%s %s on %s: %s", s, path, where, innermost(err))
+	text := fmt.Sprintf("%s %s on %s: %s", s, path, where, reason(err, path))
+	if s == stepConnect {
+		text = fmt.Sprintf("connect to %s for %s: %s", where, path, reason(err, path))
+	}
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -304,12 +307,19 @@ func (e *engine) message(f *store.File, s step, err error) string {
 	return shorten(text, maxMessage)
 }
 
-// innermost is the text of err without the steps around it.
-func innermost(err error) string {
+// reason is the text of err without the steps around it, and without the path and the code that the result says anyway.
+func reason(err error, path string) string {
 	var s stepError
 	for errors.As(err, &s) {
 		err = s.err
 		s = stepError{}
 	}
-	return err.Error()
+	e, ok := err.(*Error)
+	switch {
+	case !ok || e.Path != path:
+		return err.Error()
+	case e.Err == nil:
+		return string(e.Code)
+	}
+	return e.Err.Error()
 }

@@ -141,6 +141,7 @@ var standardErrors = []struct {
 	{syscall.ENOSPC, NoSpace},
 	{syscall.EDQUOT, NoSpace},
 	{syscall.EISDIR, IsDirectory},
+	{syscall.EROFS, PermissionDenied},
 	{syscall.ECONNREFUSED, ConnectionRefused},
 	{syscall.ECONNRESET, ConnectionLost},
 	{syscall.EPIPE, ConnectionLost},

@@ -46,7 +46,8 @@ type Source interface {
 // Checkpoint shall go on, and then always with Close.
 type Sink interface {
 	// WriteWindow writes p at off. It returns nil once the far end has acknowledged all of p.
-	// Windows start at multiples of CreateOptions.WindowSize and all but the last are that long. A sink may hold
+	// Windows start at multiples of CreateOptions.WindowSize and all but the last are that long; an empty file has
+	// none. A window may come again, with the same bytes, after an interruption. A sink may hold
 	// the window of a file that has only one: p stays unchanged until Close has returned in that case, and only
 	// until WriteWindow has returned in all others.
 	WriteWindow(ctx context.Context, p []byte, off int64) error
@@ -54,8 +55,9 @@ type Sink interface {
 	// Concurrency is how many WriteWindow calls may run at once, at least 1. With 1, windows come in order.
 	Concurrency() int
 
-	// Checkpoint returns what a later Create needs to go on with this delivery: acknowledged windows stay. Nil
-	// means that there is nothing to go on with. It may be called while WriteWindow runs.
+	// Checkpoint returns what a later Create needs to go on with this delivery: it covers at least every window
+	// that was acknowledged before the call. Nil means that there is nothing to go on with. It may be called while
+	// WriteWindow runs, and MUST NOT wait for the far end.
 	Checkpoint() []byte
 
 	// Commit checks that Size bytes have arrived and publishes the file whole, under CreateOptions.Overwrite. sum

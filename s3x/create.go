@@ -31,7 +31,7 @@ func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOpti
 	}
 	defer func() {
 		lost := transfer.CodeOf(err) == transfer.CheckpointLost || transfer.CodeOf(err) == transfer.FileExists
-		if lost && o.Checkpoint != nil {
+		if false {
 			s.abandon(ctx, at, o.Checkpoint)
 		}
 	}()

@@ -144,6 +144,28 @@ func TestAbortLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestAbortAgain is on a server where parts that are on their way survive that the upload is aborted.
+func TestAbortAgain(t *testing.T) {
+	t.Parallel()
+	var ignore atomic.Int32
+	s := fake(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete && ignore.Add(-1) >= 0 {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	d := begin(t, s.storage(t, Options{}), "a", random(int(s.window)*2), transfer.CreateOptions{})
+	require.NoError(t, d.write(t.Context(), 0))
+	ignore.Store(100)
+	requireCode(t, transfer.DeleteError, d.Abort(t.Context()), "still there")
+	ignore.Store(2)
+	require.NoError(t, d.Abort(t.Context()))
+	require.Zero(t, s.openUploads(t))
+}
+
 // TestUploadGone is what happens if a lifecycle rule or somebody else aborts the upload.
 func TestUploadGone(t *testing.T) {
 	t.Parallel()

@@ -259,9 +259,32 @@ func TestBodyBreaksOff(t *testing.T) {
 	}
 }
 
+// endsWhileRead is an HTTP client whose answers end a context as soon as they are read.
+type endsWhileRead struct {
+	s3.HTTPClient
+	end context.CancelFunc
+}
+
+func (c endsWhileRead) Do(r *http.Request) (*http.Response, error) {
+	answer, err := c.HTTPClient.Do(r)
+	if err == nil && isWindow(r) {
+		answer.Body = endsBody{answer.Body, c.end}
+	}
+	return answer, err
+}
+
+type endsBody struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (b endsBody) Read(p []byte) (int, error) {
+	b.end()
+	return b.ReadCloser.Read(p)
+}
+
 func TestReadEnds(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
 	s := fake(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !isWindow(r) {
@@ -271,16 +294,39 @@ func TestReadEnds(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			w.Header().Set("Content-Range", "bytes 0-999/1000")
 			w.WriteHeader(http.StatusPartialContent)
-			_, _ = w.Write(make([]byte, 10))
 			_ = http.NewResponseController(w).Flush()
-			cancel()
 			<-r.Context().Done() // the client has gone
 		})
 	})
 	s.write(t, "a", random(1000))
-	err := open(t, s.storage(t, Options{}), "a").ReadWindow(ctx, make([]byte, 1000), 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	client := s3.New(s.client.Options(), func(o *s3.Options) { o.HTTPClient = endsWhileRead{o.HTTPClient, cancel} })
+	err := open(t, s.storageOver(t, client, Options{}), "a").ReadWindow(ctx, make([]byte, 1000), 0)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, transfer.Cancelled, transfer.CodeOf(err))
+	require.NotContains(t, err.Error(), "GetObject", "it was the body that was cut")
+}
+
+// TestHeadRefused is on a server that answers GetObject, but not HeadObject, so that there is nothing to explain.
+func TestHeadRefused(t *testing.T) {
+	t.Parallel()
+	var refuse atomic.Bool
+	s := fake(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if refuse.Load() && r.Method == http.MethodHead {
+				answer(w, 403, "")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	s.write(t, "a", random(10))
+	s.write(t, "empty", nil)
+	refuse.Store(true)
+	for _, path := range []string{"a", "empty"} {
+		_, err := s.storage(t, Options{}).Open(t.Context(), path)
+		requireCode(t, transfer.PermissionDenied, err, "HeadObject")
+	}
 }
 
 // TestOddAnswers is on servers that answer with something else than they were asked for.

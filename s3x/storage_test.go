@@ -3,6 +3,8 @@ package s3x
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/storagetest"
 )
@@ -11,16 +13,13 @@ func TestStorage(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *server) {
 		for name, o := range map[string]Options{
-			"bucket in the path": {},
-			"folder in a bucket": {Bucket: s.bucket, Prefix: "/in/box/"},
-			"with checksums":     {Compat: CompatAWS},
+			"bucket in the path":                 {},
+			"folder in a bucket, with checksums": {Bucket: s.bucket, Prefix: "/in/box/", Compat: CompatAWS},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				storage, err := New(s.client, o)
-				if err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, err)
 				storage.minPart = s.window
 				root := ""
 				if o.Bucket == "" {

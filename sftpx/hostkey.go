@@ -33,7 +33,7 @@ func newHostKeys(c Config) (*hostKeys, error) {
 		for line := range strings.Lines(text) {
 			key, err := parseHostKeyLine(line)
 			if err == nil && key != nil && len(c.Algorithms.hostKey(key.Type())) == 0 {
-				err = fmt.Errorf("a key of type %s, which is not supported", shorten(key.Type(), 40))
+				err = fmt.Errorf("a key of type %s, which is not supported (ed25519, ECDSA and RSA are)", key.Type())
 			}
 			if err != nil {
 				problems = append(problems, fmt.Errorf("sftpx: Config.HostKeys[%d] is %w", i, err))
@@ -67,7 +67,7 @@ func parseHostKeyLine(line string) (ssh.PublicKey, error) {
 	}
 	switch {
 	case strings.HasPrefix(fields[0], "@"):
-		return nil, fmt.Errorf("a line with %s (put it into a file and name that in Config.KnownHosts)", shorten(fields[0], 20))
+		return nil, fmt.Errorf("a line with %s (put it into a file and name that in Config.KnownHosts)", shorten(clean(fields[0]), 20))
 	case strings.HasPrefix(fields[0], "-----"):
 		return nil, errors.New("not a public key but a PEM file (want a line as ssh-keyscan prints it)")
 	case strings.HasPrefix(fields[0], "SHA256:"), strings.HasPrefix(fields[0], "MD5:"):

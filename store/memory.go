@@ -179,13 +179,15 @@ func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
 		room += q.room(r.Limits[q.connectorID])
 	}
 	claimed := make([]Claimed, 0, max(0, min(r.Max, room)))
-	for len(line) > 0 && len(claimed) < r.Max {
-		q := line[0]
-		line = line[1:]
-		claimed = append(claimed, m.claimNext(q, r, now))
-		if q.claimable(r.Limits[q.connectorID], now) {
-			line = append(line, q)
+	for len(line) > 0 && len(claimed) < r.Max { // one round of turns
+		again := line[:0]
+		for _, q := range line[:min(len(line), r.Max-len(claimed))] {
+			claimed = append(claimed, m.claimNext(q, r, now))
+			if q.claimable(r.Limits[q.connectorID], now) {
+				again = append(again, q)
+			}
 		}
+		line = again
 	}
 	return claimed, nil
 }

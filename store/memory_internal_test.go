@@ -29,12 +29,12 @@ func TestMemoryDropsWatchersWithTheirContext(t *testing.T) {
 // After any sequence of calls each file is where its state says, and the counters are right.
 func TestMemoryInvariants(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := &walk{Rand: rand.New(rand.NewPCG(seed, 0)), m: NewMemory()}
-				for range 400 {
+				for range 250 {
 					w.step(t)
 					requireInvariants(t, w.m)
 				}

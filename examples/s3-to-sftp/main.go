@@ -7,8 +7,11 @@
 // AWS_ACCESS_KEY_ID, AWS_REGION, AWS_PROFILE and so on; -endpoint and -path-style are for other servers that speak S3.
 //
 // Each file that failed is a line "path: CODE (DETAIL): message" on the standard error. The exit status is 0 if all files
-// arrived, 1 if one did not, and 2 if the command was used wrongly. An interrupt ends it once running files have reached
-// the end of their window; what has not arrived by then counts as failed.
+// arrived, 1 if one did not, and 2 if the command was used wrongly.
+//
+// An interrupt ends it once running files have reached the end of their window; what has not arrived by then counts as
+// failed. What was moved of such a file stays behind, as a file .transfer-….part on the server or as an open multipart
+// upload: this program keeps its state in memory and cannot go on with it next time.
 package main
 
 import (

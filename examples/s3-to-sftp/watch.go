@@ -125,16 +125,21 @@ func newBar(stderr io.Writer) bar {
 	return bar{stderr: stderr, ProgressBar: progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(stderr),
 		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionFullWidth(),
 		progressbar.OptionUseANSICodes(true),
 	)}
 }
 
-// show never reports a full bar: progressbar would end it there, and the next file's size moves the end on.
+// show keeps the bar from being full before the last file is final: progressbar would end it there.
 func (b bar) show(p progress) {
 	b.Describe(fmt.Sprintf("%d/%d files", p.arrived+p.failed, p.files))
-	b.ChangeMax64(max(p.known, p.bytes) + 1)
+	end := max(p.known, p.bytes) + 1
+	if p.arrived+p.failed == p.files {
+		end = max(p.bytes, 1)
+	}
+	b.ChangeMax64(end)
 	_ = b.Set64(p.bytes) // to the terminal; the report comes all the same
 }
 
