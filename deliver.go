@@ -170,8 +170,7 @@ func (d *delivery) options(identity string, window int64, state []byte) CreateOp
 	}
 }
 
-// move brings the windows over and publishes the file. What a failure leaves behind is removed; what an interruption
-// leaves stays for the next attempt.
+// move brings the windows over and publishes the file.
 func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 	j, e := d.job, d.engine
 	c := &copier{
@@ -179,13 +178,8 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 		buffers: e.buffers, stop: e.stopping, at: d.at, moved: j.moved,
 	}
 	defer func() {
-		kept := errors.Is(err, errStopped) || errors.Is(context.Cause(ctx), errCutOff) || errors.Is(context.Cause(ctx), errLeaseLost)
-		if err != nil && (!kept || !j.keepCheckpoint()) {
-			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-			defer cancel()
-			if left := dst.Abort(cleanup); left != nil {
-				e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", left)
-			}
+		if err != nil && !d.keeps(ctx, err) {
+			d.abort(ctx, dst)
 		}
 		j.letGo()
 		err = keepFirst(err, dst.Close())
@@ -200,7 +194,7 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 		return err
 	}
 	j.enter(store.PhaseFinalize)
-	if err := j.confirm(e.cfg.Lease, func() { hint(e.flush) }); err != nil {
+	if err := j.confirm(ctx, e.cfg.Lease, func() { hint(e.flush) }); err != nil {
 		return err
 	}
 	if err := dst.Commit(ctx, sum); err != nil {
@@ -208,6 +202,30 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 	}
 	j.delivered(sum[:])
 	return nil
+}
+
+// keeps reports whether what was delivered so far stays: for the next attempt after an interruption, or because it is
+// another node's by now.
+func (d *delivery) keeps(ctx context.Context, err error) bool {
+	if d.job.hasLost() {
+		return true
+	}
+	return (errors.Is(err, errStopped) || errors.Is(context.Cause(ctx), errCutOff)) && d.job.keepCheckpoint()
+}
+
+// abort removes what was delivered so far, unless the lease may have run out: the node that has the file now works
+// under the same temporary name.
+func (d *delivery) abort(ctx context.Context, dst Sink) {
+	j, e := d.job, d.engine
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	err := j.confirm(cleanup, e.cfg.Lease, func() { hint(e.flush) })
+	if err == nil {
+		err = dst.Abort(cleanup)
+	}
+	if err != nil {
+		e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
+	}
 }
 
 // step is what was being done when something failed.

@@ -183,10 +183,10 @@ func (e *engine) run(j *job) {
 	if errors.As(err, &p) {
 		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
 	}
-	switch cause := context.Cause(j.ctx); {
+	switch {
 	case err == nil:
 		j.finish(store.Done, store.Failure{})
-	case errors.Is(err, errStopped), errors.Is(cause, errCutOff), errors.Is(cause, errLeaseLost):
+	case errors.Is(err, errStopped), errors.Is(context.Cause(j.ctx), errCutOff), j.hasLost():
 		j.finish(store.Interrupted, store.Failure{})
 	default:
 		j.finish(store.Failed, e.describe(&j.file.File, err))
@@ -228,7 +228,7 @@ func (e *engine) record() {
 // gather collects j's outcome and those that are waiting already, leaving out files that are lost anyway.
 func (e *engine) gather(j *job) (batch []entry) {
 	for {
-		if errors.Is(context.Cause(j.ctx), errLeaseLost) {
+		if j.hasLost() {
 			e.remove(j)
 		} else {
 			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
@@ -271,7 +271,7 @@ func (e *engine) write(batch []entry) {
 			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
 		case verdicts[i] != nil:
 			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
-			b.job.cancel(errLeaseLost)
+			b.job.loseLease()
 		case b.change.State == store.Running:
 			b.job.renewed(asked)
 		default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/seed62b9dc43/transfer"
@@ -19,7 +18,6 @@ func ExampleClient_Wait() {
 	storage.WriteFile("/outbox/film.mov", make([]byte, 4000))
 	acme := transfertest.NewConnector(nil, transfertest.ConnectorOptions{})
 	hold := make(chan struct{})
-	letGo := sync.OnceFunc(func() { close(hold) })
 	acme.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Hold: hold}) // the third window takes long
 
 	client, err := transfer.New(transfer.Config{
@@ -43,7 +41,7 @@ func ExampleClient_Wait() {
 		panic(err)
 	}
 
-	for moved, done := int64(-1), false; !done; {
+	for halfway, done := false, false; !done; {
 		pause, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		_, err := client.Wait(pause, started.TransferID)
 		cancel()
@@ -59,11 +57,12 @@ func ExampleClient_Wait() {
 			panic(err)
 		}
 		r := page.FileTransferResults[0]
-		if r.BytesTransferred >= 2000 && r.BytesTransferred != moved {
+		if done || r.BytesTransferred == 2000 && !halfway {
 			fmt.Printf("%s, %d of %d bytes, %d windows\n", r.StatusCode, r.BytesTransferred, r.Size, r.Rank)
 		}
-		if moved = r.BytesTransferred; moved == 2000 {
-			letGo()
+		if r.BytesTransferred == 2000 && !halfway {
+			halfway = true
+			close(hold)
 		}
 	}
 

@@ -20,15 +20,16 @@ type job struct {
 	state    store.State
 	progress store.Progress
 	failure  store.Failure
-	leased   time.Time // when the lease was asked for that is held now
-	renewal  chan struct{}
+	leased   time.Time     // when the lease was asked for that is held now
+	lost     bool          // the lease is somebody else's
+	verdict  chan struct{} // closed and replaced when leased or lost has changed
 	identity string // of the pinned source
 	at       position
 	sink     Sink // asked for its checkpoint
 }
 
 func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
-	j := &job{file: f, state: store.Running, leased: leased, renewal: make(chan struct{})}
+	j := &job{file: f, state: store.Running, leased: leased, verdict: make(chan struct{})}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.progress = f.Progress
 	return j
@@ -157,28 +158,45 @@ func (j *job) renewed(asked time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.leased = asked
-	close(j.renewal)
-	j.renewal = make(chan struct{})
+	close(j.verdict)
+	j.verdict = make(chan struct{})
 }
 
-// confirm returns once the lease is known to last for at least half its term, which makes it safe to publish the file;
-// a file that took less than that costs no call to the Store.
-func (j *job) confirm(lease time.Duration, ask func()) error {
+// loseLease notes that the file is somebody else's and ends the work on it.
+func (j *job) loseLease() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lost = true
+	close(j.verdict)
+	j.verdict = make(chan struct{})
+	j.cancel(errLeaseLost)
+}
+
+func (j *job) hasLost() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lost
+}
+
+// confirm returns once the lease is known to last for at least half its term, which makes it safe to publish or remove
+// what was delivered; a file that took less than that costs no call to the Store.
+func (j *job) confirm(ctx context.Context, lease time.Duration, ask func()) error {
 	for {
 		j.mu.Lock()
-		fresh, renewal := time.Since(j.leased) < lease/2, j.renewal
+		lost, fresh, verdict := j.lost, time.Since(j.leased) < lease/2, j.verdict
 		j.mu.Unlock()
-		if err := context.Cause(j.ctx); err != nil {
-			return err
-		}
-		if fresh {
+		switch {
+		case lost:
+			return errLeaseLost
+		case ctx.Err() != nil:
+			return fmt.Errorf("confirm lease: %w", context.Cause(ctx))
+		case fresh:
 			return nil
 		}
 		ask()
 		select {
-		case <-renewal:
-		case <-j.ctx.Done():
-			return fmt.Errorf("confirm lease: %w", context.Cause(j.ctx))
+		case <-verdict:
+		case <-ctx.Done():
 		}
 	}
 }

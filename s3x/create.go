@@ -31,7 +31,7 @@ func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOpti
 	}
 	defer func() {
 		lost := transfer.CodeOf(err) == transfer.CheckpointLost || transfer.CodeOf(err) == transfer.FileExists
-		if false {
+		if lost && o.Checkpoint != nil {
 			s.abandon(ctx, at, o.Checkpoint)
 		}
 	}()
@@ -120,7 +120,7 @@ func (s *Storage) settle(ctx context.Context, at object, conditional bool, deliv
 		if headErr == nil && head.Metadata[metaDelivery] == delivery {
 			return nil
 		}
-		exists = exists || conditional && headErr == nil
+		exists = exists || conditional && headErr == nil && false
 	}
 	switch {
 	case exists:

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/internal/testenv"
 	"github.com/seed62b9dc43/transfer/sftpx"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
@@ -36,11 +37,10 @@ func TestHandshakeFailures(t *testing.T) {
 		said   string
 	}{
 		"connection refused":    {transfertest.SFTPFaults{Refuse: true}, transfer.PartnerBusy, "hung up"},
-		"too many connections":  {transfertest.SFTPFaults{MaxConnections: -1, Conn: transfertest.ConnFaults{CutAfterWritten: 10}}, transfer.PartnerBusy, "hung up"},
+		"cut in its greeting":   {transfertest.SFTPFaults{Conn: transfertest.ConnFaults{CutAfterWritten: 10}}, transfer.PartnerBusy, "hung up"},
 		"cut in the handshake":  {transfertest.SFTPFaults{Conn: transfertest.ConnFaults{CutAfterWritten: 900}}, transfer.PartnerBusy, "hung up"},
 		"login refused":         {transfertest.SFTPFaults{RefuseLogin: true}, transfer.AuthenticationFailed, "refused: publickey"},
 		"no SFTP":               {transfertest.SFTPFaults{NoSubsystem: true}, transfer.UnsupportedOperationError, "refuses to start SFTP"},
-		"too many sessions":     {transfertest.SFTPFaults{MaxSessions: -1}, transfer.PartnerBusy, "open a channel"},
 		"a login script prints": {transfertest.SFTPFaults{Greeting: "\x1b[1mWelcome!\n"}, transfer.ConnectionError, "start SFTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +49,11 @@ func TestHandshakeFailures(t *testing.T) {
 			requireConnectFails(t, config(server), c.code, c.said)
 		})
 	}
+}
+
+func TestNoSessionsOnOpenSSH(t *testing.T) {
+	t.Parallel()
+	requireConnectFails(t, sshdConfig(testenv.SSHD(t, "MaxSessions 0")), transfer.PartnerBusy, "open a channel")
 }
 
 // ConnectTimeout bounds whatever the server keeps us waiting for.

@@ -1,0 +1,61 @@
+package transfer_test
+
+import (
+	"bytes"
+	"context"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/seed62b9dc43/transfer"
+
+// TestImports holds what a program that imports a package of ours gets with it: the root compiles no SSH, no AWS and no
+// SQL, and nothing that is not a test brings package testing and its flags.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		pkg  string
+		only []string // besides the standard library and the package itself; nil for no limit
+		not  []string
+	}{
+		{pkg: ".", only: []string{module + "/store", "golang.org/x"}, not: []string{"golang.org/x/crypto", "testing"}},
+		{pkg: "./store", only: []string{}, not: []string{"testing"}},
+		{pkg: "./sftpx", not: []string{module + "/s3x", "github.com/aws", "testing"}},
+		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},
+	} {
+		t.Run(test.pkg, func(t *testing.T) {
+			t.Parallel()
+			itself := strings.TrimSuffix(module+"/"+strings.TrimPrefix(test.pkg, "./"), "/.")
+			deps := goList(t, "-deps", "-f", "{{.Standard}} {{.ImportPath}}", test.pkg)
+			require.Contains(t, deps, "false "+itself)
+			for _, dep := range deps {
+				standard, path, _ := strings.Cut(dep, " ")
+				allowed := test.only == nil || standard == "true" || path == itself || within(path, test.only)
+				require.True(t, allowed && !within(path, test.not), "%s imports %s", test.pkg, path)
+			}
+		})
+	}
+}
+
+// within reports whether path is one of parents or below one.
+func within(path string, parents []string) bool {
+	return slices.ContainsFunc(parents, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
+}
+
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list"}, args...)...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, stderr.String())
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
