@@ -23,7 +23,7 @@ type job struct {
 	leased   time.Time     // when the lease was asked for that is held now
 	lost     bool          // the lease is somebody else's
 	verdict  chan struct{} // closed and replaced when leased or lost has changed
-	identity string // of the pinned source
+	identity string        // of the pinned source
 	at       position
 	sink     Sink // asked for its checkpoint
 }

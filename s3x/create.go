@@ -120,7 +120,7 @@ func (s *Storage) settle(ctx context.Context, at object, conditional bool, deliv
 		if headErr == nil && head.Metadata[metaDelivery] == delivery {
 			return nil
 		}
-		exists = exists || conditional && headErr == nil && false
+		exists = exists || conditional && headErr == nil
 	}
 	switch {
 	case exists:

@@ -304,6 +304,28 @@ func TestCommitRefused(t *testing.T) {
 	}
 }
 
+// TestRefusalUnheard is on a server that refuses a body before it has read it, and cuts the connection: the client is
+// still writing and does not hear why. versitygw does so.
+func TestRefusalUnheard(t *testing.T) {
+	t.Parallel()
+	s := fake(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isCommit(r) && r.Header.Get("If-None-Match") != "" {
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	for name, size := range s.sizes() {
+		d := begin(t, s.storage(t, Options{}), name, random(size), transfer.CreateOptions{Overwrite: transfer.OverwriteFail})
+		d.writeAll(t)
+		requireCode(t, transfer.ConnectionLost, d.commit(t.Context()), "")
+		s.write(t, name, random(10))
+		requireCode(t, transfer.FileExists, d.commit(t.Context()), "an object has appeared meanwhile")
+		require.NoError(t, d.Abort(t.Context()))
+	}
+}
+
 // TestNoConditionalWrites is on a server that refuses If-None-Match.
 func TestNoConditionalWrites(t *testing.T) {
 	t.Parallel()

@@ -23,9 +23,10 @@
 // Options.MaxParts.
 //
 // Overwrite policies other than REPLACE are checked twice: at Create with HeadObject, and at Commit by the server, with
-// If-None-Match: *. Amazon S3, MinIO, versitygw and gofakes3 honour it on both PutObject and CompleteMultipartUpload. A
-// server that refuses it (501 NotImplemented) makes Commit fail with UnsupportedOperationError, unless
-// Options.NoConditionalWrites is set; one that ignores it leaves only the first check, which can lose a race.
+// If-None-Match: *. Amazon S3 and MinIO document it; versitygw and gofakes3 are tested to honour it for both kinds of
+// delivery. A server that refuses it (Backblaze B2: 501 NotImplemented) makes Commit fail with
+// UnsupportedOperationError unless Options.NoConditionalWrites is set; one that ignores it leaves only the first check,
+// which can lose a race.
 //
 // # Checksums
 //

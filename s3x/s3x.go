@@ -48,7 +48,7 @@ type Options struct {
 	Compat Compat
 	// Payload says whether the signature of a part covers its bytes. Empty is PayloadAuto.
 	Payload Payload
-	// NoConditionalWrites is for servers that refuse If-None-Match. An overwrite policy other than REPLACE is then
+	// NoConditionalWrites is for servers that refuse If-None-Match (Backblaze B2). An overwrite policy other than REPLACE is then
 	// kept by asking right before the object is written, so that a file which appears in that moment is replaced.
 	NoConditionalWrites bool
 }

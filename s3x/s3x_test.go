@@ -33,6 +33,7 @@ type server struct {
 	client *s3.Client
 	bucket string
 	window int64 // the smallest that it takes
+	real   *testenv.S3Server
 }
 
 // fake starts the in-memory server. Requests pass wrap, if there is one, before they reach it.
@@ -72,7 +73,7 @@ func serve(t testing.TB, listener *httptest.Server) *server {
 func real(t testing.TB) *server {
 	t.Helper()
 	s := testenv.S3(t)
-	return &server{client: s.Client(t), bucket: s.NewBucket(t), window: minPartSize}
+	return &server{client: s.Client(t), bucket: s.NewBucket(t), window: minPartSize, real: s}
 }
 
 // onBoth runs test on the in-memory server and on versitygw.
@@ -121,6 +122,9 @@ func (s *server) head(t testing.TB, key string) *s3.HeadObjectOutput {
 
 func (s *server) openUploads(t testing.TB) int {
 	t.Helper()
+	if s.real != nil {
+		return s.real.OpenUploads(t, s.bucket)
+	}
 	out, err := s.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.bucket})
 	if apiCode(err) == "NoSuchUpload" { // gofakes3, of a bucket that never had one
 		return 0
