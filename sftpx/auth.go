@@ -171,8 +171,10 @@ type login struct {
 	steps    []loginStep
 	cleanups []func()
 
-	allowed []string // what the server last said that it accepts
-	refused []string // what it has refused
+	broken  func() bool // whether the connection has failed meanwhile
+	allowed []string    // what the server last said that it accepts; nil before it said anything
+	tried   []string
+	refused bool // it has said no to one of them, which x/crypto/ssh does not tell from a lost connection
 }
 
 type loginStep struct {
@@ -279,12 +281,16 @@ func (l *login) answerWith(a Auth) ssh.KeyboardInteractiveChallenge {
 // next chooses the next step. It keeps the password from being refused twice in one login.
 func (l *login) next(state *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.allowed = state.AllowedMethods
-	l.refused = slices.DeleteFunc(state.TriedMethods, func(m string) bool { return m == "none" })
+	l.tried = slices.DeleteFunc(state.TriedMethods, func(m string) bool { return m == "none" })
+	if l.broken() {
+		return nil, nil
+	}
+	l.refused = len(l.tried) > 0
 	for _, s := range l.steps {
-		if !slices.Contains(l.allowed, s.name) || slices.Contains(l.refused, s.name) {
+		if !slices.Contains(l.allowed, s.name) || slices.Contains(l.tried, s.name) {
 			continue
 		}
-		known := slices.Concat(l.allowed, l.refused, state.PartialSuccessMethods)
+		known := slices.Concat(l.allowed, l.tried, state.PartialSuccessMethods)
 		if s.implied && slices.Contains(known, methodPassword) {
 			continue
 		}

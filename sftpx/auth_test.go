@@ -126,7 +126,7 @@ func TestPasswordIsTriedOnce(t *testing.T) {
 	})}
 	_, err := connect(t, cfg).Connect(t.Context())
 	require.ErrorIs(t, err, transfer.AuthenticationFailed)
-	require.ErrorContains(t, err, "refused: password")
+	require.ErrorContains(t, err, "tried: password")
 	require.EqualValues(t, 1, asked.Load())
 }
 

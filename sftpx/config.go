@@ -92,7 +92,7 @@ const (
 const (
 	safePacket  = 32 << 10  // what every server must take
 	largePacket = 255 << 10 // what OpenSSH takes since 8.5, and pkg/sftp with its 256 KiB of message
-	smallPacket = 512       // never asked for less: a server that answers shorter is slow anyway
+	smallPacket = 512       // the least to choose
 
 	defaultPort = "22"
 )

@@ -39,7 +39,7 @@ func TestHandshakeFailures(t *testing.T) {
 		"connection refused":    {transfertest.SFTPFaults{Refuse: true}, transfer.PartnerBusy, "hung up"},
 		"cut in its greeting":   {transfertest.SFTPFaults{Conn: transfertest.ConnFaults{CutAfterWritten: 10}}, transfer.PartnerBusy, "hung up"},
 		"cut in the handshake":  {transfertest.SFTPFaults{Conn: transfertest.ConnFaults{CutAfterWritten: 900}}, transfer.PartnerBusy, "hung up"},
-		"login refused":         {transfertest.SFTPFaults{RefuseLogin: true}, transfer.AuthenticationFailed, "refused: publickey"},
+		"login refused":         {transfertest.SFTPFaults{RefuseLogin: true}, transfer.AuthenticationFailed, "tried: publickey"},
 		"no SFTP":               {transfertest.SFTPFaults{NoSubsystem: true}, transfer.UnsupportedOperationError, "refuses to start SFTP"},
 		"a login script prints": {transfertest.SFTPFaults{Greeting: "\x1b[1mWelcome!\n"}, transfer.ConnectionError, "start SFTP"},
 	} {

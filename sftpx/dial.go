@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -17,13 +18,20 @@ import (
 // readBuffer is read from the network at once, in bytes: downloads spend less in system calls with it.
 const readBuffer = 128 << 10
 
-// bufferedConn reads large pieces.
+// bufferedConn reads large pieces, and remembers that reading has failed.
 type bufferedConn struct {
 	net.Conn
-	r *bufio.Reader
+	r      *bufio.Reader
+	broken atomic.Bool
 }
 
-func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+func (c *bufferedConn) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if err != nil {
+		c.broken.Store(true)
+	}
+	return n, err
+}
 
 // dial makes a session. Whatever it waits for ends with ctx or with Config.ConnectTimeout, because both close the
 // connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926).
@@ -90,7 +98,9 @@ func (c *Connector) establish(ctx context.Context) (_ *session, err error) {
 // handshake agrees on keys, checks the server's and logs in.
 func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	c := s.c
+	buffered := &bufferedConn{Conn: s.raw, r: bufio.NewReaderSize(s.raw, readBuffer)}
 	l := newLogin(ctx, c.cfg)
+	l.broken = buffered.broken.Load
 	defer l.end()
 	var keyRefused error
 	config := &ssh.ClientConfig{
@@ -103,7 +113,6 @@ func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan 
 			return keyRefused
 		},
 	}
-	buffered := &bufferedConn{s.raw, bufio.NewReaderSize(s.raw, readBuffer)}
 	conn, channels, requests, err := ssh.NewClientConn(buffered, c.cfg.Addr, config)
 	if err != nil {
 		return nil, nil, c.handshakeError(err, keyRefused, l)

@@ -60,11 +60,14 @@ func takesLargePackets(server string) bool {
 	return major > 8 || major == 8 && minor >= 5
 }
 
-// shrinkTo makes this session, and all later ones, use smaller packets. It waits until no window moves.
+// shrinkTo makes this session, and all later ones, use smaller packets. It waits until no window moves. Very small ones
+// are used only if the server insists.
 func (s *session) shrinkTo(size int) {
-	size = max(size, smallPacket)
 	s.packets.Lock()
 	defer s.packets.Unlock()
+	if s.packets.size > smallPacket {
+		size = max(size, smallPacket)
+	}
 	if size >= s.packets.size {
 		return
 	}

@@ -147,7 +147,7 @@ func (k *sink) resume(ctx context.Context) error {
 	if k.r.c.noResume.Load() {
 		return lost(errors.New("the server does not write into the middle of a file"))
 	}
-	err := k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(c.Acked) })
+	err := k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(ctx, c.Acked) })
 	switch {
 	case err == nil:
 		k.acked.Store(c.Acked)
@@ -161,7 +161,7 @@ func (k *sink) resume(ctx context.Context) error {
 // reopen opens the temporary file and makes sure that the server writes into the middle of it, by writing the last
 // acknowledged byte once more: some servers open such a file, and then append to it or refuse to write. Where the byte
 // cannot be read, there is no way to know, and the delivery starts again at zero.
-func (k *sink) reopen(acked int64) error {
+func (k *sink) reopen(ctx context.Context, acked int64) error {
 	stat, err := k.s.client.Stat(k.temp)
 	if err != nil {
 		return err
@@ -174,14 +174,14 @@ func (k *sink) reopen(acked int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.ReadAt(last, acked-1)
+	_, _, err = k.s.readAt(f, last, acked-1)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if k.file, err = k.s.client.OpenFile(k.temp, os.O_WRONLY); err != nil {
 		return err
 	}
-	if _, err = k.file.WriteAt(last, acked-1); err != nil && !isBroken(err) {
+	if _, err = k.s.writeAt(ctx, k.file, last, acked-1); err != nil && !isBroken(err) {
 		k.r.c.noResume.Store(true)
 		err = errors.Join(err, k.file.Close())
 	}
@@ -367,10 +367,8 @@ func (k *sink) Abort(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
-	err := k.closeFile(ctx)
-	if k.s.broken() == nil {
-		err = k.remove(ctx, k.s)
-	}
+	_ = k.closeFile(ctx) // it is to be removed, closed or not
+	err := k.remove(ctx, k.s)
 	if k.s.broken() != nil && ctx.Err() == nil {
 		var fresh *session
 		if fresh, err = k.r.c.pool.get(ctx); err == nil {

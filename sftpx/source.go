@@ -138,6 +138,10 @@ func (s *session) read(f *sftp.File, p []byte, off int64) error {
 			}
 			return nil
 		}
+		if isStatus(err, fxBadMessage) && packet > safePacket && !s.packets.full.Load() {
+			s.shrinkTo(safePacket)
+			continue
+		}
 		if err != io.EOF {
 			return err
 		}

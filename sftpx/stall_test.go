@@ -216,12 +216,16 @@ func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{})
 	cfg := config(server)
-	cfg.KeepAlive = 20 * time.Millisecond
-	r := remote(t, connect(t, cfg))
+	cfg.MaxConnections, cfg.KeepAlive = 1, 20*time.Millisecond
+	c := connect(t, cfg)
+	r := remote(t, c)
 	require.Eventually(t, func() bool { return server.Stats().Keepalives > 2 }, eventually, often)
-	server.SetFaults(transfertest.SFTPFaults{Conn: transfertest.ConnFaults{Frozen: true}})
+	server.SetFaults(transfertest.SFTPFaults{Conn: transfertest.ConnFaults{FreezeAfterWritten: 1}, ConnTimes: 1})
 	require.Eventually(t, func() bool {
-		_, err := r.Open(t.Context(), "/a")
-		return transfer.CodeOf(err) == transfer.ConnectionLost
+		other, err := c.Connect(t.Context())
+		return err == nil && other.Close() == nil && server.Stats().Accepted == 2
 	}, eventually, often)
+	_, err := r.Open(t.Context(), "/a")
+	require.Equal(t, transfer.ConnectionLost, transfer.CodeOf(err))
+	require.ErrorContains(t, err, "keepalives")
 }

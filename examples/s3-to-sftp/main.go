@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -41,7 +42,14 @@ const connectorID = "partner"
 // shutdownLimit is how long running files have to reach the end of their window.
 const shutdownLimit = 15 * time.Second
 
+// memoryLimit keeps the whole process below 128 MiB. The engine bounds its windows (transfer.Config.MemoryBudget, 64 MiB),
+// but the garbage collector would let what is thrown away grow to as much again.
+const memoryLimit = 100 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program the hard way
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -85,8 +93,9 @@ func (o options) transfer(ctx context.Context, stdout, stderr io.Writer) (arrive
 	}
 	defer func() { err = errors.Join(err, connector.Close()) }()
 	client, err := transfer.New(transfer.Config{
-		Storage:    storage,
-		Connectors: map[string]transfer.Connector{connectorID: connector},
+		Storage:          storage,
+		Connectors:       map[string]transfer.Connector{connectorID: connector},
+		ProgressInterval: barInterval,
 	})
 	if err != nil {
 		return false, err

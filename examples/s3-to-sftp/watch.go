@@ -14,6 +14,12 @@ import (
 	"github.com/seed62b9dc43/transfer"
 )
 
+// How often progress is shown.
+const (
+	barInterval  = 250 * time.Millisecond
+	lineInterval = 5 * time.Second
+)
+
 // watch follows one transfer.
 type watch struct {
 	client     *transfer.Client
@@ -148,7 +154,7 @@ func (b bar) end() {
 	fmt.Fprintln(b.stderr)
 }
 
-func (bar) interval() time.Duration { return 250 * time.Millisecond }
+func (bar) interval() time.Duration { return barInterval }
 
 // lines is one line now and then.
 type lines struct{ stderr io.Writer }
@@ -159,4 +165,4 @@ func (l lines) show(p progress) {
 
 func (lines) end() {}
 
-func (lines) interval() time.Duration { return 5 * time.Second }
+func (lines) interval() time.Duration { return lineInterval }

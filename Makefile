@@ -1,0 +1,83 @@
+# What it takes to check this module. On a fresh Debian with Go, `make check` installs what is missing and does all of it;
+# the network is needed for the Go module proxy and for apt. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+GOFMT ?= $(shell $(GO) env GOROOT)/bin/gofmt
+FUZZTIME ?= 1m
+BENCH ?= .
+TEST_FLAGS ?= -race -timeout 20m
+
+VERSITYGW_VERSION := v1.8.0
+STATICCHECK_VERSION := v0.8.2
+
+# A stamp says which version is in bin, built with which Go: staticcheck must not be older than the code it reads.
+GOVERSION := $(shell $(GO) env GOVERSION)
+VERSITYGW := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
+STATICCHECK := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
+
+.PHONY: help check lint vet staticcheck tidy examples test tools system-tools fuzz bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: lint tidy examples test ## everything; exactly what CI runs
+
+lint: vet staticcheck ## gofmt, go vet and staticcheck
+	@unformatted="$$($(GOFMT) -l .)"; if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck: $(STATICCHECK)
+	bin/staticcheck ./...
+
+tidy: ## fail if go.mod or go.sum is not what `go mod tidy` makes of it
+	$(GO) mod tidy -diff
+
+examples: ## build the examples into bin and run the quickstart
+	$(GO) build -o bin/ ./examples/...
+	$(GO) run ./examples/quickstart
+
+test: tools ## all tests with the race detector; nothing may be skipped for want of a program
+	TRANSFER_TEST_REQUIRE=1 $(GO) test $(TEST_FLAGS) ./...
+
+tools: system-tools $(VERSITYGW) $(STATICCHECK) ## install what the tests and linters need: Debian packages, and Go programs into bin
+
+# sshd for the tests, a C compiler for the race detector.
+system-tools:
+	@packages=""; \
+	[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || packages="$$packages openssh-server openssh-client"; \
+	command -v "$$($(GO) env CC)" >/dev/null || packages="$$packages gcc libc6-dev"; \
+	if [ -z "$$packages" ]; then exit 0; fi; \
+	sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
+	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
+		echo "missing:$$packages (install them by hand; this needs apt-get and root, or sudo without a password)"; exit 1; \
+	fi; \
+	set -x; \
+	$$sudo apt-get update -q; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$packages
+
+$(VERSITYGW):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	rm -f bin/.versitygw-* && touch $@
+
+$(STATICCHECK):
+	GOBIN=$(CURDIR)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	rm -f bin/.staticcheck-* && touch $@
+
+fuzz: ## each fuzz target for a minute (FUZZTIME=1m)
+	@grep -rE --include='*_test.go' '^func Fuzz' . | sed -E 's/^(.*)\/[^/]+:func (Fuzz[A-Za-z0-9_]*).*/\1 \2/' | \
+	while read -r package name; do \
+		echo "$(GO) test -run '^$$' -fuzz '^$$name$$' -fuzztime $(FUZZTIME) $$package"; \
+		$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$package"; \
+	done
+
+bench: ## all benchmarks, or those that BENCH matches
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+clean: ## remove bin
+	rm -rf bin
