@@ -19,7 +19,7 @@ GOVERSION := $(shell $(GO) env GOVERSION)
 VERSITYGW := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
 STATICCHECK := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
 
-.PHONY: help check lint vet staticcheck tidy examples test tools system-tools fuzz bench clean
+.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools fuzz bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ examples: ## build the examples into bin and run the quickstart
 
 test: tools ## all tests with the race detector; nothing may be skipped for want of a program
 	TRANSFER_TEST_REQUIRE=1 $(GO) test $(TEST_FLAGS) ./...
+
+quick: ## what can be tested with Go alone, and what that leaves out
+	@mkdir -p bin
+	$(GO) test -v ./... >bin/quick.log 2>&1 || { grep -vE '^ *(=== |--- PASS)' bin/quick.log; exit 1; }
+	@grep -E '^(ok|[?]) |--- SKIP|: skipped: ' bin/quick.log
 
 tools: system-tools $(VERSITYGW) $(STATICCHECK) ## install what the tests and linters need: Debian packages, and Go programs into bin
 

@@ -26,6 +26,14 @@ type buffers struct {
 	keptBytes int64
 	lentBytes int64
 	budget    int64
+
+	of *buffers // not nil: these are a share of it, and only window, lent and budget count
+}
+
+// share returns the part of b that one connector may use: most bytes, or one window if that is larger. So a partner
+// that does not move leaves something for the others.
+func (b *buffers) share(most int64) *buffers {
+	return &buffers{window: b.window, lent: semaphore.NewWeighted(most), budget: most, of: b}
 }
 
 func newBuffers(budget, window int64) *buffers {
@@ -52,6 +60,17 @@ func (b *buffers) class(n int64) int64 {
 // get lends a buffer of n bytes, waiting until the budget allows it. More than the whole budget is an error.
 func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 	class := b.class(n)
+	if b.of != nil {
+		own := min(class, b.budget)
+		if err := b.lent.Acquire(ctx, own); err != nil {
+			return nil, err
+		}
+		buf, err := b.of.get(ctx, n)
+		if err != nil {
+			b.lent.Release(own)
+		}
+		return buf, err
+	}
 	if class > b.budget {
 		return nil, fmt.Errorf("a window of %d bytes is more than Config.MemoryBudget, %d (raise it)", n, b.budget)
 	}
@@ -80,6 +99,11 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 // put takes a buffer back.
 func (b *buffers) put(buf []byte) {
 	class := int64(cap(buf))
+	if b.of != nil {
+		b.of.put(buf)
+		b.lent.Release(min(class, b.budget))
+		return
+	}
 	b.mu.Lock()
 	b.lentBytes -= class
 	b.keptBytes += class

@@ -25,7 +25,7 @@ func windowFor(size, configured int64) int64 {
 	if size <= configured*maxWindows {
 		return configured
 	}
-	least := (size + maxWindows - 1) / maxWindows
+	least := (size-1)/maxWindows + 1
 	return (least + mebibyte - 1) / mebibyte * mebibyte
 }
 
@@ -152,8 +152,11 @@ func (c *copier) runMany(ctx context.Context) error {
 
 // readAll asks for the windows in order, as many at once as the source allows.
 func (c *copier) readAll(ctx context.Context, spawn func(func() error), slots chan<- struct{}, lent *lentWindows, out chan<- *window) error {
-	reading := make(chan struct{}, c.src.Concurrency())
+	reading := make(chan struct{}, max(1, c.src.Concurrency()))
 	for i := c.at.rank; i < c.windows(); i++ {
+		if isClosed(c.stop) { // select would choose at random
+			return nil
+		}
 		select {
 		case <-c.stop:
 			return nil
@@ -223,7 +226,7 @@ func (c *copier) hashAll(ctx context.Context, in <-chan *window, out chan<- *win
 
 // writeAll writes the windows, in order or as many at once as the sink allows.
 func (c *copier) writeAll(ctx context.Context, spawn func(func() error), in <-chan *window, done func(*window)) error {
-	writing := make(chan struct{}, c.dst.Concurrency())
+	writing := make(chan struct{}, max(1, c.dst.Concurrency()))
 	for w := range in {
 		if err := ctx.Err(); err != nil {
 			return err

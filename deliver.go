@@ -61,20 +61,31 @@ func (e *engine) deliver(j *job) (err error) {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
 	remote := &session{connector: e.cfg.Connectors[f.ConnectorID]}
-	defer func() { err = keepFirst(err, remote.close()) }()
+	defer func() { _ = remote.close() }()
 	from, to := e.cfg.Storage, Storage(remote)
 	if f.Direction == store.Retrieve {
 		from, to = to, from
 	}
 
+	d := &delivery{engine: e, job: j, to: to, overwrite: request.Overwrite}
+	defer func() {
+		if !d.created && !d.goesOn(ctx, err) {
+			d.discardLast(ctx)
+		}
+	}()
+
 	src, err := from.Open(ctx, f.SourcePath)
 	if err != nil {
 		return atStep(stepOpen, err)
 	}
-	defer func() { err = keepFirst(err, atStep(stepRead, src.Close())) }()
+	defer func() { _ = src.Close() }() // what failed before says more, and after a delivery it no longer matters
 	j.sized(src.Info().Size)
 
-	d := &delivery{engine: e, job: j, src: src, to: to, overwrite: request.Overwrite}
+	d.src = src
+	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
+	if err := j.confirm(ctx, e.cfg.Lease, func() { hint(e.flush) }); err != nil {
+		return err
+	}
 	dst, err := d.create(ctx)
 	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
 		j.skipped()
@@ -83,21 +94,13 @@ func (e *engine) deliver(j *job) (err error) {
 	if err != nil {
 		return atStep(stepCreate, err)
 	}
+	d.created = true
 	err = d.move(ctx, dst)
 	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
 		j.skipped()
 		return nil
 	}
 	return err
-}
-
-// keepFirst returns what failed first. A failure of closing after a success does not undo the delivery, which was
-// acknowledged, so it is dropped.
-func keepFirst(err, closing error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.Join(err, closing)
 }
 
 // delivery is one attempt to bring a pinned source to its target.
@@ -109,6 +112,7 @@ type delivery struct {
 	overwrite Overwrite
 	window    int64
 	at        position
+	created   bool
 }
 
 // create opens the target, going on where an earlier attempt ended if the source is still the same.
@@ -118,7 +122,7 @@ func (d *delivery) create(ctx context.Context) (Sink, error) {
 		return nil, &Error{Op: "open", Path: d.job.file.SourcePath, Code: ReadFileError, Err: fmt.Errorf("the size is %d", info.Size)}
 	}
 	if last := d.job.lastCheckpoint(); last != nil {
-		if last.Identity == info.Identity() {
+		if info.versioned() && last.Identity == info.Identity() {
 			dst, err := d.resume(ctx, last)
 			if CodeOf(err) != CheckpointLost {
 				return dst, err
@@ -132,24 +136,25 @@ func (d *delivery) create(ctx context.Context) (Sink, error) {
 		return nil, &Error{Op: "move", Path: d.job.file.SourcePath, Code: UnsupportedOperationError,
 			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", info.Size, d.window, d.engine.cfg.MemoryBudget)}
 	}
-	return d.to.Create(ctx, d.job.file.TargetPath, d.options(info.Identity(), d.window, nil))
+	return d.to.Create(ctx, d.job.file.TargetPath, d.options(info.Size, info.Identity(), d.window, nil))
 }
 
 func (d *delivery) resume(ctx context.Context, last *checkpoint) (Sink, error) {
 	size := d.src.Info().Size
-	if last.Rank > (size+last.Window-1)/last.Window || last.Window > d.engine.cfg.MemoryBudget {
+	if last.Rank > (size+last.Window-1)/last.Window || d.engine.buffers.class(last.Window) > d.engine.cfg.MemoryBudget {
+		d.discard(ctx, last)
 		return nil, CheckpointLost
 	}
 	d.window = last.Window
 	d.at = position{rank: last.Rank, offset: min(last.Rank*last.Window, size), hash: last.Hash}
-	return d.to.Create(ctx, d.job.file.TargetPath, d.options(last.Identity, last.Window, last.Sink))
+	return d.to.Create(ctx, d.job.file.TargetPath, d.options(size, last.Identity, last.Window, last.Sink))
 }
 
 // discard removes what was delivered of another version of the source. What cannot be removed does no harm: its name
 // is its own.
 func (d *delivery) discard(ctx context.Context, last *checkpoint) {
-	o := d.options(last.Identity, last.Window, last.Sink)
-	o.Size, o.Overwrite = last.Size, OverwriteReplace
+	o := d.options(last.Size, last.Identity, last.Window, last.Sink)
+	o.Overwrite = OverwriteReplace
 	dst, err := d.to.Create(ctx, d.job.file.TargetPath, o)
 	if err != nil {
 		return
@@ -158,11 +163,11 @@ func (d *delivery) discard(ctx context.Context, last *checkpoint) {
 	_ = dst.Close()
 }
 
-func (d *delivery) options(identity string, window int64, state []byte) CreateOptions {
+func (d *delivery) options(size int64, identity string, window int64, state []byte) CreateOptions {
 	f := &d.job.file
 	key := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", f.TransferID, f.ID, identity))
 	return CreateOptions{
-		Size:       d.src.Info().Size,
+		Size:       size,
 		WindowSize: window,
 		Overwrite:  d.overwrite,
 		Key:        hex.EncodeToString(key[:16]),
@@ -175,20 +180,26 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 	j, e := d.job, d.engine
 	c := &copier{
 		src: d.src, dst: dst, size: d.src.Info().Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
-		buffers: e.buffers, stop: e.stopping, at: d.at, moved: j.moved,
+		buffers: e.shares[j.file.ConnectorID], stop: e.stopping, at: d.at, moved: j.moved,
 	}
 	defer func() {
 		if err != nil && !d.keeps(ctx, err) {
 			d.abort(ctx, dst)
 		}
 		j.letGo()
-		err = keepFirst(err, dst.Close())
+		_ = dst.Close()
 		c.release()
 	}()
 	j.begin(d.src.Info(), d.window, d.at, dst)
 	if c.windows() > 1 {
 		hint(e.flush) // so that a crash from now on leaves a checkpoint behind
 	}
+	return guarded(func() error { return d.finish(ctx, c) })
+}
+
+// finish brings the windows over and publishes the file.
+func (d *delivery) finish(ctx context.Context, c *copier) error {
+	j, e, dst := d.job, d.engine, c.dst
 	sum, err := c.run(ctx)
 	if err != nil {
 		return err
@@ -202,6 +213,24 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 	}
 	j.delivered(sum[:])
 	return nil
+}
+
+// discardLast removes what an earlier attempt delivered of a file that ends before this one has begun to.
+func (d *delivery) discardLast(ctx context.Context) {
+	last := d.job.lastCheckpoint()
+	if last == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if d.job.confirm(ctx, d.engine.cfg.Lease, func() { hint(d.engine.flush) }) == nil {
+		d.discard(ctx, last)
+	}
+}
+
+// goesOn reports whether a later attempt, here or elsewhere, goes on with the file.
+func (d *delivery) goesOn(ctx context.Context, err error) bool {
+	return d.job.hasLost() || err != nil && (errors.Is(err, errStopped) || errors.Is(context.Cause(ctx), errCutOff))
 }
 
 // keeps reports whether what was delivered so far stays: for the next attempt after an interruption, or because it is
@@ -273,6 +302,8 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 	switch cause {
 	case FileNotFound:
 		switch {
+		case s == stepConnect:
+			return ConnectionError, cause
 		case s == stepCreate || s == stepWrite || s == stepCommit:
 			return DirectoryNotFound, ""
 		case d == store.Send:
@@ -280,9 +311,16 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 		default:
 			return RetrieveFileNotFound, ""
 		}
-	case PermissionDenied, NoSpace, FileExists, IsDirectory, PathEscapes, SizeMismatch, SourceChanged, UnknownError:
+	case AssumeRoleError, UnsupportedOperationError, ConnectionError, ReadFileError, WriteFileError, TimeoutError,
+		ListDirectoryError, SendFileNotFound, RetrieveFileNotFound, DirectoryNotFound, PathNotFound, RenameError,
+		DeleteError, InternalError:
+		return cause, ""
+	default: // PermissionDenied, NoSpace, …, or a code that this package does not know
 		detail = cause
-		if cause == UnknownError {
+		if strings.Trim(string(cause), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || len(cause) > 64 {
+			detail = "" // the message has it
+		}
+		if cause == UnknownError || cause == Cancelled || cause == CheckpointLost {
 			detail = ""
 		}
 		switch s {
@@ -295,7 +333,6 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 		}
 		return InternalError, detail
 	}
-	return cause, ""
 }
 
 const maxMessage = 1024
@@ -317,7 +354,7 @@ func (e *engine) message(f *store.File, s step, err error) string {
 	}
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

@@ -33,6 +33,7 @@ type engine struct {
 	store   store.Store
 	limits  map[string]int // files at once, by connector
 	buffers *buffers
+	shares  map[string]*buffers // of buffers, by connector
 
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
@@ -64,8 +65,14 @@ func newEngine(cfg Config) *engine {
 		jobsEnded: make(chan struct{}),
 		ended:     make(chan struct{}),
 		running:   make(map[*job]struct{}),
+		shares:    make(map[string]*buffers, len(cfg.Connectors)),
+	}
+	most := cfg.MemoryBudget
+	if len(cfg.Connectors) > 1 {
+		most = max(cfg.WindowSize, most/2)
 	}
 	for id, c := range cfg.Connectors {
+		e.shares[id] = e.buffers.share(most)
 		e.limits[id] = c.Info().MaxFiles
 	}
 	return e
@@ -102,8 +109,12 @@ func (e *engine) shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	busy := e.count() > 0
 	e.cutOff(errCutOff)
 	<-e.ended
+	if !busy {
+		return nil
+	}
 	return fmt.Errorf("transfer: shutdown cut running files off: %w", ctx.Err())
 }
 
@@ -135,9 +146,11 @@ func (e *engine) dispatch() {
 	}
 }
 
-func (e *engine) stopped() bool {
+func (e *engine) stopped() bool { return isClosed(e.stopping) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-e.stopping:
+	case <-c:
 		return true
 	default:
 		return false
@@ -269,6 +282,7 @@ func (e *engine) write(batch []entry) {
 		switch {
 		case err != nil:
 			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
+			b.job.loseLease()
 		case verdicts[i] != nil:
 			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
 			b.job.loseLease()
@@ -281,7 +295,6 @@ func (e *engine) write(batch []entry) {
 			e.remove(b.job)
 		}
 	}
-	hint(e.freed)
 }
 
 func (e *engine) remove(j *job) {
@@ -289,6 +302,7 @@ func (e *engine) remove(j *job) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.running, j)
+	hint(e.freed)
 }
 
 func (e *engine) update(changes []store.Change) ([]error, error) {

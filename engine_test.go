@@ -573,13 +573,15 @@ func TestLifeOfAClient(t *testing.T) {
 	client, err := transfer.New(transfer.Config{})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))
-	require.ErrorContains(t, client.Start(t.Context()), "started before")
+	require.ErrorContains(t, client.Start(t.Context()), "started or shut down before")
 	require.NoError(t, client.Shutdown(t.Context()))
 	require.NoError(t, client.Shutdown(t.Context()), "twice is allowed")
 
 	never, err := transfer.New(transfer.Config{})
 	require.NoError(t, err)
 	require.NoError(t, never.Shutdown(t.Context()), "without Start too")
+	require.NoError(t, never.Shutdown(t.Context()))
+	require.Error(t, never.Start(t.Context()))
 
 	ctx, cancel := context.WithCancel(context.Background())
 	b := setup(t)

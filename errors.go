@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 )
@@ -108,7 +109,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is reports whether target is this error's code.
 func (e *Error) Is(target error) bool {
 	c, ok := target.(Code)
-	return ok && (c == e.Code || c == published[e.Code])
+	return ok && c != "" && (c == e.Code || c == published[e.Code])
 }
 
 // CodeOf returns the cause that err carries: the Code of an [Error], a Code in the chain, or what a standard error
@@ -150,6 +151,7 @@ var standardErrors = []struct {
 	{fs.ErrExist, FileExists},
 	{errors.ErrUnsupported, UnsupportedOperationError},
 	{context.DeadlineExceeded, TimeoutError},
+	{os.ErrDeadlineExceeded, TimeoutError},
 	{context.Canceled, Cancelled},
 }
 
@@ -186,8 +188,7 @@ func (e *InvalidRequestException) Error() string { return describe(e.ErrorCode()
 // ErrorCode returns "InvalidRequestException".
 func (*InvalidRequestException) ErrorCode() string { return "InvalidRequestException" }
 
-// InternalServiceError says that the engine or its Store failed in a way that is not the caller's doing (AWS API
-// reference).
+// InternalServiceError says that the engine failed in a way that is not the caller's doing (AWS API reference).
 type InternalServiceError struct {
 	Message string
 	Err     error

@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -53,6 +55,9 @@ func (j *job) lastCheckpoint() *checkpoint {
 	var c checkpoint
 	if err := json.Unmarshal(j.file.Checkpoint, &c); err != nil || c.Window < 1 || c.Rank < 0 {
 		return nil
+	}
+	if c.Rank > 0 && sha256.New().(encoding.BinaryUnmarshaler).UnmarshalBinary(c.Hash) != nil {
+		return nil // a file of one window keeps no state: it starts again
 	}
 	return &c
 }
@@ -120,10 +125,14 @@ func (j *job) letGo() {
 }
 
 func (j *job) makeCheckpoint() []byte {
-	if j.sink == nil {
+	switch {
+	case j.sink == nil:
 		return j.progress.Checkpoint
+	case j.at.rank > 0 && j.at.hash == nil:
+		return nil // a file of one window
 	}
-	state := j.sink.Checkpoint()
+	var state []byte
+	_ = guarded(func() error { state = j.sink.Checkpoint(); return nil })
 	if state == nil {
 		return nil
 	}
@@ -183,7 +192,7 @@ func (j *job) hasLost() bool {
 func (j *job) confirm(ctx context.Context, lease time.Duration, ask func()) error {
 	for {
 		j.mu.Lock()
-		lost, fresh, verdict := j.lost, time.Since(j.leased) < lease/2, j.verdict
+		lost, fresh, verdict := j.lost, age(j.leased) < lease/2, j.verdict
 		j.mu.Unlock()
 		switch {
 		case lost:
@@ -200,3 +209,6 @@ func (j *job) confirm(ctx context.Context, lease time.Duration, ask func()) erro
 		}
 	}
 }
+
+// age is how long ago t was, by the clock that says more: the monotonic one stands still while a machine is suspended.
+func age(t time.Time) time.Duration { return max(time.Since(t), time.Since(t.Round(0))) }

@@ -72,6 +72,12 @@ func requestHash(in *StartFileTransferInput) ([]byte, error) {
 	if len(same.Metadata) == 0 {
 		same.Metadata = nil
 	}
+	if len(same.SendFilePaths) == 0 {
+		same.SendFilePaths = nil
+	}
+	if len(same.RetrieveFilePaths) == 0 {
+		same.RetrieveFilePaths = nil
+	}
 	text, err := json.Marshal(same)
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
@@ -151,6 +157,9 @@ func (c *Client) validateStart(in *StartFileTransferInput) error {
 	p.metadata(in.Metadata)
 	if !in.Overwrite.valid() {
 		p.add("Overwrite", string(in.Overwrite), "is not a policy (use REPLACE, FAIL or SKIP)")
+	}
+	if y := in.StartAt.UTC().Year(); y < 0 || y > 9999 {
+		p.add("StartAt", "", "is in the year %d (use 0 to 9999)", y)
 	}
 	send, retrieve := len(in.SendFilePaths), len(in.RetrieveFilePaths)
 	switch {

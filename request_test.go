@@ -63,6 +63,7 @@ func TestWrongRequestsNameTheFieldAndStoreNothing(t *testing.T) {
 		"same file twice":                  {send(func(i in) { i.SendFilePaths = []string{"/x/a", "/x/a"} }), []string{"SendFilePaths[1]"}},
 		"same target from two directories": {send(func(i in) { i.SendFilePaths = []string{"/x/a", "/y/b", "/y/a"} }), []string{"SendFilePaths[2]"}},
 		"too many paths":                   {send(func(i in) { i.SendFilePaths = make([]string, 10_001) }), []string{"SendFilePaths"}},
+		"far future":                       {send(func(i in) { i.StartAt = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) }), []string{"StartAt"}},
 		"unknown policy":                   {send(func(i in) { i.Overwrite = "replace" }), []string{"Overwrite"}},
 		"long token":                       {send(func(i in) { i.ClientToken = strings.Repeat("x", 129) }), []string{"ClientToken"}},
 		"long names":                       {send(func(i in) { i.FollowID, i.RuleName = long, long }), []string{"FollowID", "RuleName"}},
@@ -157,6 +158,7 @@ func TestClientTokenMakesStartRepeatable(t *testing.T) {
 	same := request()
 	same.Overwrite = transfer.OverwriteReplace // the default, said aloud
 	same.StartAt = at.In(time.FixedZone("", 3600))
+	same.RetrieveFilePaths = []string{}
 	_, err := b.client.StartFileTransfer(t.Context(), same)
 	require.NoError(t, err)
 
@@ -225,6 +227,7 @@ func TestCodes(t *testing.T) {
 	require.Equal(t, transfer.Code(""), transfer.CodeOf(nil))
 	require.Equal(t, transfer.UnknownError, transfer.CodeOf(errors.New("x")))
 	require.Equal(t, transfer.NoSpace, transfer.CodeOf(fmt.Errorf("x: %w", transfer.NoSpace)))
+	require.NotErrorIs(t, &transfer.Error{Code: transfer.NoSpace}, transfer.Code(""))
 	require.True(t, transfer.ConnectionLost.Retryable())
 	require.False(t, transfer.AuthenticationFailed.Retryable(), "a locked account is worse than a late file")
 }

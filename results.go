@@ -127,8 +127,7 @@ const (
 // Store keeps the transfer. A page holds the files as they are when it is asked for.
 //
 // Errors: InvalidRequestException with every wrong field, also for a NextToken that is not of this transfer;
-// ResourceNotFoundException for an unknown transfer; ServiceUnavailableException or InternalServiceError when the Store
-// failed.
+// ResourceNotFoundException for an unknown transfer; ServiceUnavailableException when the Store failed.
 func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransferResultsInput) (*ListFileTransferResultsOutput, error) {
 	if in == nil {
 		in = &ListFileTransferResultsInput{}
@@ -323,8 +322,7 @@ func summarize(counts map[store.State]int64) (s TransferSummary) {
 // Wait returns when every file of the transfer is COMPLETED or FAILED, on whatever node. A file that failed is no
 // error of Wait: see the summary. If ctx ends first, the summary is as of then, next to ctx's error.
 //
-// Errors: ResourceNotFoundException for an unknown transfer, ServiceUnavailableException or InternalServiceError when
-// the Store failed.
+// Errors: ResourceNotFoundException for an unknown transfer, ServiceUnavailableException when the Store failed.
 func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, error) {
 	if err := c.findTransfer(ctx, "", transferID); err != nil {
 		return TransferSummary{}, err

@@ -57,7 +57,7 @@ type Sink interface {
 
 	// Checkpoint returns what a later Create needs to go on with this delivery: it covers at least every window
 	// that was acknowledged before the call. Nil means that there is nothing to go on with. It may be called while
-	// WriteWindow runs, and MUST NOT wait for the far end.
+	// WriteWindow, Commit or Abort runs, and MUST NOT wait for the far end.
 	Checkpoint() []byte
 
 	// Commit checks that Size bytes have arrived and publishes the file whole, under CreateOptions.Overwrite. sum
@@ -78,13 +78,17 @@ type FileInfo struct {
 	ETag    string    // changes with the content; empty if the storage has none
 }
 
-// Identity tells versions of one file apart: the ETag, or else size and modification time.
+// Identity tells versions of one file apart: the ETag, or else size and modification time. With neither ETag nor
+// modification time there is no telling, and a delivery that was interrupted starts again at zero.
 func (i FileInfo) Identity() string {
 	if i.ETag != "" {
 		return "etag:" + i.ETag
 	}
 	return fmt.Sprintf("stat:%d:%d", i.Size, i.ModTime.UnixMicro())
 }
+
+// versioned reports whether Identity tells versions of equal size apart.
+func (i FileInfo) versioned() bool { return i.ETag != "" || !i.ModTime.IsZero() }
 
 // CreateOptions says what is going to be delivered.
 type CreateOptions struct {
@@ -107,7 +111,9 @@ const CheckpointLost Code = "CHECKPOINT_LOST"
 // Overwrite says what happens if the target of a file is there already.
 type Overwrite string
 
-// Overwrite policies. The empty one is OverwriteReplace.
+// Overwrite policies. The empty one is OverwriteReplace. If a node dies, or the Store fails it, after a file was
+// published and before that was recorded, the next attempt finds the file there: with OverwriteFail it fails, with
+// OverwriteSkip it is skipped, although it arrived.
 const (
 	OverwriteReplace Overwrite = "REPLACE" // the new file takes its place
 	OverwriteFail    Overwrite = "FAIL"    // the file fails with WRITE_FILE_ERROR, detail FILE_EXISTS

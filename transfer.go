@@ -181,7 +181,7 @@ func (c *Client) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != clientNew {
-		return errors.New("transfer: Client was started before (make another with New)")
+		return errors.New("transfer: Client was started or shut down before (make another with New)")
 	}
 	c.state = clientStarted
 	c.engine.start(ctx)
@@ -195,7 +195,7 @@ func (c *Client) Start(ctx context.Context) error {
 // still work afterwards.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.mu.Lock()
-	started := c.state != clientNew
+	started := c.engine.cut != nil
 	c.state = clientStopped
 	c.mu.Unlock()
 	if !started {
@@ -256,9 +256,9 @@ type StartFileTransferOutput struct {
 // StartFileTransfer stores a transfer of one or more files and returns its id at once; a started Client, here or on
 // another node, moves the files. What goes wrong with a file later is in its result (ListFileTransferResults).
 //
-// Errors: InvalidRequestException with every wrong field, ResourceNotFoundException for an unknown connector,
-// ServiceUnavailableException or InternalServiceError when the Store failed. Nothing is stored then. After a
-// ServiceUnavailableException or an ended ctx the outcome may be unknown: repeat with the same ClientToken.
+// Errors: InvalidRequestException with every wrong field, ResourceNotFoundException for an unknown connector; nothing is
+// stored then. ServiceUnavailableException when the Store failed: the outcome may be unknown, as after an ended ctx;
+// repeat with the same ClientToken.
 func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInput) (*StartFileTransferOutput, error) {
 	if in == nil {
 		in = &StartFileTransferInput{}
@@ -318,11 +318,8 @@ func quoteRest(keys []string) string {
 
 // storeFailure turns a Store's error into the API's. An ended context stays what it is.
 func storeFailure(op string, err error) error {
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", op, err)
-	case errors.Is(err, store.ErrClosed):
-		return &ServiceUnavailableException{Message: op + ": the store was closed", Err: err}
 	}
-	return &InternalServiceError{Message: op + ": " + err.Error(), Err: err}
+	return &ServiceUnavailableException{Message: op + ": " + err.Error(), Err: err}
 }

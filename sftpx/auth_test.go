@@ -41,7 +41,11 @@ func certify(t *testing.T, ca, key ssh.Signer, principal string) []byte {
 
 func certificate(t *testing.T, ca ssh.Signer, principal string) ssh.Signer {
 	t.Helper()
-	key := newSigner(t)
+	return certificateFor(t, ca, newSigner(t), principal)
+}
+
+func certificateFor(t *testing.T, ca, key ssh.Signer, principal string) ssh.Signer {
+	t.Helper()
 	signer, err := sftpx.Certificate(key, certify(t, ca, key, principal))
 	require.NoError(t, err)
 	return signer
@@ -55,11 +59,11 @@ func answers(list ...string) sftpx.Auth {
 
 func TestLogin(t *testing.T) {
 	t.Parallel()
-	key, ca := newSigner(t), newSigner(t)
+	key, rsaKey, ca := newSigner(t), newRSASigner(t), newSigner(t)
 	ring, ringKey := newAgent(t)
 	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{
 		User: "alice", Password: "geheim",
-		AuthorizedKeys: []ssh.PublicKey{key.PublicKey(), ringKey}, TrustedUserCAs: []ssh.PublicKey{ca.PublicKey()},
+		AuthorizedKeys: []ssh.PublicKey{key.PublicKey(), rsaKey.PublicKey(), ringKey}, TrustedUserCAs: []ssh.PublicKey{ca.PublicKey()},
 		Prompts: []transfertest.Prompt{{Text: "Code: ", Answer: "42"}},
 	})
 	for name, c := range map[string]struct {
@@ -68,6 +72,7 @@ func TestLogin(t *testing.T) {
 		ok   bool
 	}{
 		"key":                   {"alice", []sftpx.Auth{sftpx.PublicKey(key)}, true},
+		"RSA key":               {"alice", []sftpx.Auth{sftpx.PublicKey(rsaKey)}, true},
 		"other key":             {"alice", []sftpx.Auth{sftpx.PublicKey(newSigner(t))}, false},
 		"second key":            {"alice", []sftpx.Auth{sftpx.PublicKey(newSigner(t), key)}, true},
 		"key of a second list":  {"alice", []sftpx.Auth{sftpx.PublicKey(newSigner(t)), sftpx.PublicKey(key)}, true},
@@ -260,6 +265,8 @@ func TestLoginOnOpenSSH(t *testing.T) {
 	require.Contains(t, r.Features().Server, "SSH-2.0-OpenSSH")
 	require.True(t, r.Features().AtomicReplace)
 	require.True(t, r.Features().Resume)
+	cfg.Auth = []sftpx.Auth{sftpx.PublicKey(certificateFor(t, ca, newRSASigner(t), server.User))}
+	remote(t, connect(t, cfg))
 	cfg.Auth = []sftpx.Auth{sftpx.PublicKey(certificate(t, ca, "somebody"), newSigner(t))}
 	_, err := connect(t, cfg).Connect(t.Context())
 	require.ErrorIs(t, err, transfer.AuthenticationFailed)

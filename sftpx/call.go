@@ -21,7 +21,8 @@ const (
 // call is one or more requests that wait for the server together.
 type call struct {
 	op, path string
-	limit    time.Duration // silence; not positive means any
+	limit    time.Duration // of silence; not positive means none
+	patience time.Duration // with a server that answers others, if more than limit
 	code     transfer.Code // what it is if limit passes
 	bytes    int           // of content
 }
@@ -150,7 +151,7 @@ func (w *watch) check() {
 		w.timer.Reset(left)
 		return
 	}
-	passedOver := now-w.started >= w.c.limit && m.moved.Load()-w.before > w.share
+	passedOver := now-w.started >= max(w.c.limit, w.c.patience) && m.moved.Load()-w.before > w.share
 	if silence >= w.c.limit || passedOver {
 		w.s.fail(w.c.code, fmt.Errorf("no answer to %s for %v", w.c.op, w.c.limit))
 		return

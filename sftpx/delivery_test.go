@@ -72,6 +72,8 @@ func TestCauses(t *testing.T) {
 		"write: over quota":    {transfertest.SFTPWrite, transfertest.StatusQuotaExceeded, deliver, transfer.NoSpace},
 		"close fails":          {transfertest.SFTPClose, failure, deliver, transfer.UnknownError},
 		"close: over quota":    {transfertest.SFTPClose, transfertest.StatusQuotaExceeded, deliver, transfer.NoSpace},
+		"create: exists":       {transfertest.SFTPOpen, transfertest.StatusFileExists, create, transfer.FileExists},
+		"create: read-only":    {transfertest.SFTPOpen, 12, create, transfer.PermissionDenied},
 		"rename denied":        {transfertest.SFTPPosixRename, denied, deliver, transfer.PermissionDenied},
 		"rename fails":         {transfertest.SFTPPosixRename, failure, deliver, transfer.RenameError},
 	} {
@@ -90,6 +92,16 @@ func TestCauses(t *testing.T) {
 			require.Less(t, len(err.Error()), 1000)
 			require.Equal(t, []string{"/in/a"}, server.Files(), "something was left behind")
 		})
+	}
+}
+
+// Servers that know no code for a full disk say it in words.
+func TestFullDiskInWords(t *testing.T) {
+	t.Parallel()
+	for _, words := range []string{"write /a: no space left on device", "Quota exceeded"} {
+		server, c := start(t, transfertest.SFTPFaults{})
+		server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPWrite, Status: transfertest.StatusFailure, Message: words})
+		require.Equal(t, transfer.NoSpace, transfer.CodeOf(upload(t, c, "/a", []byte("x"))), words)
 	}
 }
 
@@ -147,6 +159,23 @@ func TestReplaceWithoutPosixRename(t *testing.T) {
 	require.NoError(t, upload(t, c, "/a", []byte("new")))
 	requireServerFile(t, server, "/a", []byte("new"))
 	require.ErrorIs(t, upload(t, c, "/directory", []byte("new")), transfer.IsDirectory)
+	require.Equal(t, []string{"/a"}, server.Files())
+}
+
+// A server that advertises posix-rename, but cannot do it, is asked for a plain rename.
+func TestPosixRenameIsAdvertisedOnly(t *testing.T) {
+	t.Parallel()
+	server, c := start(t, transfertest.SFTPFaults{})
+	require.NoError(t, server.WriteFile("/a", []byte("old")))
+	server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPPosixRename, Status: transfertest.StatusOpUnsupported})
+	require.NoError(t, upload(t, c, "/a", []byte("new")))
+	requireServerFile(t, server, "/a", []byte("new"))
+
+	server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPRemove, Status: transfertest.StatusPermissionDenied, Path: "a"})
+	server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPRmdir, Status: transfertest.StatusPermissionDenied, Path: "a"})
+	err := upload(t, c, "/a", []byte("newer"))
+	require.Error(t, err, "the old file cannot be removed")
+	requireServerFile(t, server, "/a", []byte("new"))
 	require.Equal(t, []string{"/a"}, server.Files())
 }
 
@@ -279,96 +308,6 @@ func TestNoRegularFile(t *testing.T) {
 	require.ErrorIs(t, err, transfer.IsDirectory)
 	_, err = r.Create(t.Context(), "/a", transfer.CreateOptions{Key: "../../etc"})
 	require.ErrorContains(t, err, "no key")
-}
-
-// A server that refuses to write into the middle of a file starts again at zero, and is remembered.
-func TestServerThatCannotResume(t *testing.T) {
-	t.Parallel()
-	for name, rule := range map[string]transfertest.SFTPRule{
-		"refuses to open":  {Op: transfertest.SFTPOpen, Nth: 3, Status: transfertest.StatusOpUnsupported},
-		"refuses to write": {Op: transfertest.SFTPWrite, Nth: 2, Status: transfertest.StatusFailure},
-		"refuses to read":  {Op: transfertest.SFTPRead, Status: transfertest.StatusPermissionDenied},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server, c := start(t, transfertest.SFTPFaults{})
-			server.Inject(rule)
-			k, o := begin(t, remote(t, c), "/a", 20, 10)
-			require.NoError(t, k.WriteWindow(t.Context(), random(t, 10), 0))
-			o.Checkpoint = k.Checkpoint()
-			require.NoError(t, k.Close())
-			r := remote(t, c)
-			_, err := r.Create(t.Context(), "/a", o)
-			require.Equal(t, transfer.CheckpointLost, transfer.CodeOf(err))
-			require.Equal(t, name != "refuses to write", r.Features().Resume)
-			require.Eventually(t, func() bool { return server.OpenHandles() == 0 }, eventually, often)
-			want := random(t, 20)
-			o.Checkpoint = nil
-			require.NoError(t, storagetest.Write(t.Context(), r, "/a", want, o))
-			requireServerFile(t, server, "/a", want)
-		})
-	}
-}
-
-// Whatever is wrong with a checkpoint, the delivery starts again.
-func TestDamagedCheckpoints(t *testing.T) {
-	t.Parallel()
-	server, c := start(t, transfertest.SFTPFaults{})
-	k, o := begin(t, remote(t, c), "/a", 25, 10)
-	require.NoError(t, k.WriteWindow(t.Context(), random(t, 10), 0))
-	good := string(k.Checkpoint())
-	require.NoError(t, k.Close())
-	for name, checkpoint := range map[string]string{
-		"no JSON":         "x",
-		"another file":    strings.Replace(good, "/.transfer", "/etc/.transfer", 1),
-		"nothing written": strings.Replace(good, "10", "0", 1),
-		"half a window":   strings.Replace(good, "10", "5", 1),
-		"less than none":  strings.Replace(good, "10", "-10", 1),
-		"too much":        strings.Replace(good, "10", "30", 1),
-		"not all arrived": strings.Replace(good, "10", "20", 1),
-	} {
-		o.Checkpoint = []byte(checkpoint)
-		_, err := remote(t, c).Create(t.Context(), "/a", o)
-		require.Equal(t, transfer.CheckpointLost, transfer.CodeOf(err), name)
-	}
-	o.Checkpoint = []byte(good)
-	temp := server.Files()[0]
-	require.NoError(t, server.WriteFile(temp, random(t, 26)))
-	_, err := remote(t, c).Create(t.Context(), "/a", o)
-	require.Equal(t, transfer.CheckpointLost, transfer.CodeOf(err), "longer than the file")
-	require.NoError(t, server.WriteFile(temp, random(t, 25)))
-	k, err = remote(t, c).Create(t.Context(), "/a", o)
-	require.NoError(t, err, "as long as the file, with a tail that was not acknowledged")
-	want := random(t, 25)
-	for off := range 3 {
-		require.NoError(t, k.WriteWindow(t.Context(), want[off*10:min(off*10+10, 25)], int64(off*10)))
-	}
-	require.NoError(t, k.Commit(t.Context(), noSum))
-	requireServerFile(t, server, "/a", want)
-}
-
-// A resume that fails because the network does keeps its checkpoint.
-func TestResumeOverBrokenConnection(t *testing.T) {
-	t.Parallel()
-	server, c := start(t, transfertest.SFTPFaults{})
-	k, o := begin(t, remote(t, c), "/a", 20, 10)
-	want := random(t, 20)
-	require.NoError(t, k.WriteWindow(t.Context(), want[:10], 0))
-	o.Checkpoint = k.Checkpoint()
-	server.CutConnections()
-	err := k.WriteWindow(t.Context(), want[10:], 10)
-	require.Equal(t, transfer.ConnectionLost, transfer.CodeOf(err))
-	require.Equal(t, o.Checkpoint, k.Checkpoint())
-	require.NoError(t, k.Close())
-
-	server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPOpen, Cut: true, Times: 1})
-	_, err = remote(t, c).Create(t.Context(), "/a", o)
-	require.Equal(t, transfer.ConnectionLost, transfer.CodeOf(err))
-	k, err = remote(t, c).Create(t.Context(), "/a", o)
-	require.NoError(t, err)
-	require.NoError(t, k.WriteWindow(t.Context(), want[10:], 10))
-	require.NoError(t, k.Commit(t.Context(), noSum))
-	requireServerFile(t, server, "/a", want)
 }
 
 // A temporary file is removed even if its connection has broken.

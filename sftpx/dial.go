@@ -50,8 +50,13 @@ func (c *Connector) dial(ctx context.Context) (*session, error) {
 		c.log.Debug("sftp connection failed", "server", c.url, "error", err)
 		return nil, err
 	}
+	var algorithms ssh.NegotiatedAlgorithms
+	if known, ok := s.conn.(ssh.AlgorithmsConnMetadata); ok {
+		algorithms = known.Algorithms()
+	}
 	c.log.Debug("sftp connection made", "server", c.url, "version", s.server, "packet", s.packets.size,
-		"took", time.Since(started))
+		"took", time.Since(started), "kex", algorithms.KeyExchange, "hostKey", algorithms.HostKey,
+		"cipher", algorithms.Write.Cipher)
 	return s, nil
 }
 

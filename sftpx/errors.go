@@ -44,6 +44,19 @@ func saidBy(host string, err error) error {
 	return said{host + ": " + shorten(clean(err.Error()), maxText), err}
 }
 
+// cause is what was said of a failure, without what was being done: for an error that says that better.
+func cause(err error) error {
+	var e *transfer.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	var s said
+	if errors.As(err, &s) {
+		return s
+	}
+	return err
+}
+
 // clean replaces control characters, and what is not UTF-8, by spaces.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {

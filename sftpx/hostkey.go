@@ -16,7 +16,7 @@ import (
 
 // howToPin is the fix for missing host keys.
 const howToPin = "run `ssh-keyscan -p PORT HOST`, compare the fingerprint (`ssh-keygen -lf -`) with one that the " +
-	"partner told you by another way, and give the line"
+	"partner told you by another way, and put the line there"
 
 // hostKeys are the keys that a server may have.
 type hostKeys struct {
@@ -51,9 +51,9 @@ func newHostKeys(c Config) (*hostKeys, error) {
 	}
 	if len(problems) == 0 && len(h.offer()) == 0 {
 		if h.files != nil {
-			return nil, fmt.Errorf("sftpx: Config.KnownHosts has no key for %s (%s to the file)", c.Addr, howToPin)
+			return nil, fmt.Errorf("sftpx: Config.KnownHosts has no key for %s (%s)", c.Addr, howToPin)
 		}
-		return nil, fmt.Errorf("sftpx: Config.HostKeys is empty (%s in it)", howToPin)
+		return nil, fmt.Errorf("sftpx: Config.HostKeys is empty (%s)", howToPin)
 	}
 	return h, errors.Join(problems...)
 }

@@ -48,14 +48,14 @@ func (p *pool) get(ctx context.Context) (*session, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = s.probe(ctx); err == nil {
+		if s.probe(ctx) == nil {
 			return s, nil
 		}
 		p.put(s)
 		if ctx.Err() != nil {
 			return nil, p.gaveUp(ctx)
 		}
-		// It was broken, and is out of the pool now. The next one may be new.
+		// It was broken, and is not lent again. The next one may be new.
 	}
 }
 

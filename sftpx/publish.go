@@ -29,7 +29,7 @@ func (k *sink) rename(ctx context.Context) error {
 		}
 		err := k.plainRename(ctx)
 		if err != nil && s.broken() == nil && errors.Is(k.refuseExisting(ctx, "rename"), transfer.FileExists) {
-			return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.FileExists, Err: err}
+			return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.FileExists, Err: cause(err)}
 		}
 		return err
 	}
@@ -62,12 +62,12 @@ func (k *sink) renameError(ctx context.Context, err error) error {
 		return err
 	case code == transfer.UnsupportedOperationError:
 		return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.RenameError,
-			Err: fmt.Errorf("the server cannot rename (set sftpx.Config.RenameMode to sftpx.RenameDirect): %w", err)}
+			Err: fmt.Errorf("the server cannot rename (set sftpx.Config.RenameMode to sftpx.RenameDirect): %w", cause(err))}
 	}
 	if k.isDirectory(ctx) {
-		return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.IsDirectory, Err: err}
+		return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.IsDirectory, Err: cause(err)}
 	}
-	return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.RenameError, Err: err}
+	return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.RenameError, Err: cause(err)}
 }
 
 // isFile reports whether there is something at the target that may be replaced.

@@ -3,8 +3,7 @@ package sftpx
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+		"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,8 @@ import (
 const (
 	// politeTimeout is how long the server has to take leave when a session without files is closed.
 	politeTimeout = time.Second
-	// probeAfter is how long a session may have been silent before it is asked for a sign of life on being lent.
+	// probeAfter is how long a session may have been silent before it is asked for a sign of life on being lent, if
+	// Config.KeepAlive is not shorter.
 	probeAfter = 10 * time.Second
 	// probeTimeout limits that question; there is always the choice of a new connection.
 	probeTimeout = 10 * time.Second
@@ -40,8 +40,8 @@ type session struct {
 	gone    chan struct{}  // closed when nothing of the session runs any more
 	packets packets
 
-	mu    sync.Mutex // guards cause
-	cause error      // why the session is of no more use; nil while it is
+	mu    sync.Mutex      // guards cause
+	cause *transfer.Error // why the session is of no more use; nil while it is
 
 	// Guarded by pool.mu.
 	users     int
@@ -106,18 +106,25 @@ func lossText(err error) error {
 	return cleaned(err)
 }
 
-// fail makes the session useless and frees every call that is under way on it. The first cause stays.
+// fail makes the session useless and frees every call that is under way on it.
 func (s *session) fail(code transfer.Code, why error) {
-	s.mu.Lock()
-	if s.cause == nil {
-		s.cause = &transfer.Error{Op: "use", Path: s.c.cfg.Addr, Code: code, Err: why}
-	}
-	s.mu.Unlock()
+	s.condemn(code, why)
 	_ = s.raw.Close()
 }
 
+// condemn notes why the session is of no more use. The first cause stays.
+func (s *session) condemn(code transfer.Code, why error) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first = s.cause == nil
+	if first {
+		s.cause = &transfer.Error{Op: "use", Path: s.c.cfg.Addr, Code: code, Err: why}
+	}
+	return first
+}
+
 // broken returns why the session is of no more use, or nil.
-func (s *session) broken() error {
+func (s *session) broken() *transfer.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
@@ -125,31 +132,35 @@ func (s *session) broken() error {
 
 // shutdown ends the session and waits until nothing of it runs. A session without files takes leave first.
 func (s *session) shutdown(why error, busy bool) {
-	if !busy && s.broken() == nil {
+	if s.condemn(transfer.ConnectionLost, why) && !busy {
 		limit := time.AfterFunc(politeTimeout, func() { _ = s.raw.Close() })
 		_ = s.channel.Close()
 		<-s.down
 		limit.Stop()
 	}
-	s.fail(transfer.ConnectionLost, why)
+	_ = s.raw.Close()
 	<-s.gone
 }
 
 // probe asks a session that was silent for a while for a sign of life, and breaks it if there is none.
 func (s *session) probe(ctx context.Context) error {
-	if s.meter.now()-s.meter.lastHeard() < probeAfter {
-		return s.broken()
+	after := probeAfter
+	if every := s.c.cfg.KeepAlive; every > 0 {
+		after = min(after, every)
 	}
-	limit := s.c.cfg.OperationTimeout
-	if limit <= 0 || limit > probeTimeout {
-		limit = probeTimeout
+	if s.meter.now()-s.meter.lastHeard() < after {
+		return nil
+	}
+	limit := probeTimeout
+	if least := s.c.cfg.OperationTimeout; least > 0 {
+		limit = min(limit, least)
 	}
 	err := s.do(ctx, call{op: "probe", path: ".", limit: limit, code: transfer.OperationTimeout}, func() error {
 		_, err := s.client.RealPath(".")
 		return err
 	})
-	if statusCode(err) != "" {
-		return nil // an answer, if not the expected one
+	if ctx.Err() == nil && s.broken() == nil {
+		return nil // any answer will do
 	}
 	return err
 }
@@ -209,10 +220,6 @@ func discard(r io.Reader) { _, _ = io.Copy(io.Discard, r) }
 
 // closedDuring is the failure of a call on a session that is of no more use.
 func (s *session) closedDuring(op, path string) error {
-	cause := s.broken()
-	var e *transfer.Error
-	if !errors.As(cause, &e) {
-		return fmt.Errorf("%s %s: %w", op, path, cause)
-	}
+	e := s.broken()
 	return &transfer.Error{Op: op, Path: path, Code: e.Code, Err: saidBy(s.c.cfg.Addr, e.Err)}
 }

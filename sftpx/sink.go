@@ -3,10 +3,7 @@ package sftpx
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"strings"
@@ -117,75 +114,12 @@ func (k *sink) begin(ctx context.Context) error {
 	directory := path.Dir(k.temp)
 	if !k.r.c.cfg.MakeDirs {
 		return &transfer.Error{Op: "create", Path: k.target, Code: transfer.DirectoryNotFound,
-			Err: fmt.Errorf("no directory %s (create it, or set sftpx.Config.MakeDirs): %w", directory, err)}
+			Err: fmt.Errorf("no directory %s (create it, or set sftpx.Config.MakeDirs): %w", directory, cause(err))}
 	}
 	if err := k.s.request(ctx, "make directory", directory, func() error { return k.s.client.MkdirAll(directory) }); err != nil {
 		return err
 	}
 	return k.s.request(ctx, "create", k.temp, open)
-}
-
-// checkpoint is what a later delivery needs to go on.
-type checkpoint struct {
-	Temp  string `json:"temp"`
-	Acked int64  `json:"acked"`
-}
-
-// resume opens the temporary file of an earlier delivery, as it is.
-func (k *sink) resume(ctx context.Context) error {
-	lost := func(why error) error {
-		return &transfer.Error{Op: "resume", Path: k.target, Code: transfer.CheckpointLost, Err: why}
-	}
-	var c checkpoint
-	if err := json.Unmarshal(k.o.Checkpoint, &c); err != nil {
-		return lost(fmt.Errorf("decode checkpoint: %w", err))
-	}
-	whole := c.Acked == k.o.Size || k.o.WindowSize > 0 && c.Acked%k.o.WindowSize == 0
-	if c.Temp != k.temp || c.Acked <= 0 || c.Acked > k.o.Size || !whole {
-		return lost(errors.New("the checkpoint is of another delivery"))
-	}
-	if k.r.c.noResume.Load() {
-		return lost(errors.New("the server does not write into the middle of a file"))
-	}
-	err := k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(ctx, c.Acked) })
-	switch {
-	case err == nil:
-		k.acked.Store(c.Acked)
-		return nil
-	case ctx.Err() != nil || k.s.broken() != nil:
-		return err
-	}
-	return lost(err)
-}
-
-// reopen opens the temporary file and makes sure that the server writes into the middle of it, by writing the last
-// acknowledged byte once more: some servers open such a file, and then append to it or refuse to write. Where the byte
-// cannot be read, there is no way to know, and the delivery starts again at zero.
-func (k *sink) reopen(ctx context.Context, acked int64) error {
-	stat, err := k.s.client.Stat(k.temp)
-	if err != nil {
-		return err
-	}
-	if stat.Size() < acked || stat.Size() > k.o.Size {
-		return fmt.Errorf("the file has %d bytes, %d were acknowledged of %d", stat.Size(), acked, k.o.Size)
-	}
-	last := make([]byte, 1)
-	f, err := k.s.client.Open(k.temp)
-	if err != nil {
-		return err
-	}
-	_, _, err = k.s.readAt(f, last, acked-1)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if k.file, err = k.s.client.OpenFile(k.temp, os.O_WRONLY); err != nil {
-		return err
-	}
-	if _, err = k.s.writeAt(ctx, k.file, last, acked-1); err != nil && !isBroken(err) {
-		k.r.c.noResume.Store(true)
-		err = errors.Join(err, k.file.Close())
-	}
-	return err
 }
 
 // Concurrency is 1: many servers refuse to be written out of order.
@@ -204,81 +138,12 @@ func (k *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	s := k.s
 	err := s.do(ctx, s.move("write", k.temp, len(p)), func() error { return s.write(ctx, k.file, p, off) })
 	if err != nil {
-		return k.explainFull(ctx, err, int64(len(p)))
+		return k.explainFull(ctx, err, len(p))
 	}
 	if end > k.acked.Load() {
 		k.acked.Store(end)
 	}
 	return nil
-}
-
-// write writes p at off.
-func (s *session) write(ctx context.Context, f *sftp.File, p []byte, off int64) error {
-	packet, err := s.writeAt(ctx, f, p, off)
-	large := packet > safePacket && len(p) > safePacket
-	switch {
-	case !large:
-	case err == nil:
-		s.packets.carried.Store(true)
-		s.c.lostLarge.Store(0)
-	case s.packets.carried.Load():
-	case isStatus(err, fxBadMessage):
-		s.shrinkTo(safePacket)
-		_, err = s.writeAt(ctx, f, p, off)
-	case isBroken(err) && ctx.Err() == nil && s.c.lostLarge.Add(1) >= 2:
-		s.c.learn(safePacket) // twice is no accident: the server hangs up on large packets
-	}
-	return err
-}
-
-// writeAt writes p in packets, with many under way, in order. It ends early if ctx does.
-func (s *session) writeAt(ctx context.Context, f *sftp.File, p []byte, off int64) (packet int, err error) {
-	s.packets.RLock()
-	defer s.packets.RUnlock()
-	packet = s.packets.size
-	n := 0
-	if len(p) <= packet {
-		n, err = f.WriteAt(p, off)
-	} else if _, err = f.Seek(off, io.SeekStart); err == nil {
-		var sent int64
-		sent, err = f.ReadFromWithConcurrency(&windowReader{ctx, p}, (len(p)+packet-1)/packet)
-		n = int(sent)
-	}
-	if err == nil && n < len(p) {
-		if err = ctx.Err(); err == nil {
-			err = io.ErrShortWrite
-		}
-	}
-	return packet, err
-}
-
-// windowReader hands out a window and ends early once ctx has ended: the shortest way out for a call of pkg/sftp.
-type windowReader struct {
-	ctx  context.Context
-	rest []byte
-}
-
-func (r *windowReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 || r.ctx.Err() != nil {
-		return 0, io.EOF
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// Checkpoint names the temporary file and how much of it the server has acknowledged. Its size on the server would not
-// do: after a failure it may have holes.
-func (k *sink) Checkpoint() []byte {
-	acked := k.acked.Load()
-	if acked == 0 || k.r.c.noResume.Load() {
-		return nil
-	}
-	state, err := json.Marshal(checkpoint{k.temp, acked})
-	if err != nil {
-		return nil // a path that is not UTF-8 starts again at zero
-	}
-	return state
 }
 
 // Commit closes the temporary file, compares its size and gives it its name.
@@ -326,7 +191,7 @@ func (k *sink) compareSize(ctx context.Context) error {
 		return err
 	})
 	switch code := transfer.CodeOf(err); {
-	case code == transfer.FileNotFound || code == transfer.PermissionDenied:
+	case code == transfer.FileNotFound, code == transfer.PermissionDenied, code == transfer.UnsupportedOperationError:
 		k.r.c.log.Debug("sftp server does not say the size of a delivered file", "server", k.r.c.url, "path", k.temp, "error", err)
 		return nil
 	case err != nil:
@@ -340,7 +205,7 @@ func (k *sink) compareSize(ctx context.Context) error {
 
 // explainFull turns a failure that says nothing into NoSpace if the server has no room for the next n bytes: OpenSSH
 // reports a full disk as "Failure".
-func (k *sink) explainFull(ctx context.Context, err error, n int64) error {
+func (k *sink) explainFull(ctx context.Context, err error, n int) error {
 	s := k.s
 	if !isStatus(err, fxFailure) || s.broken() != nil || !s.hasExtension("statvfs@openssh.com", "2") {
 		return err
@@ -357,7 +222,7 @@ func (k *sink) explainFull(ctx context.Context, err error, n int64) error {
 		return err
 	}
 	return &transfer.Error{Op: "write", Path: k.target, Code: transfer.NoSpace,
-		Err: saidBy(s.c.cfg.Addr, fmt.Errorf("%d bytes are free: %w", free, err))}
+		Err: fmt.Errorf("%d bytes are free: %w", free, cause(err))}
 }
 
 // Abort removes the temporary file, over a new connection if the one of the delivery is broken.
@@ -391,8 +256,7 @@ func (k *sink) remove(ctx context.Context, s *session) error {
 	return err
 }
 
-// Close closes the file on the server, if Commit or Abort did not, and waits for the answer, at most 5 s. What was
-// written stays.
+// Close closes the file on the server, if Commit or Abort did not, as that of a source. What was written stays.
 func (k *sink) Close() error { return k.closeFile(context.Background()) }
 
 func (k *sink) closeFile(ctx context.Context) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -105,73 +104,15 @@ func (src *source) checkEmpty(ctx context.Context) error {
 	return err
 }
 
-// Close closes the file on the server and waits for the answer, at most 5 s.
+// Close closes the file on the server and waits for the answer. A server that is silent for 5 s loses the connection.
 func (src *source) Close() error { return src.s.closeFile(context.Background(), src.path, src.file) }
 
 // closeFile closes a file whose content no longer matters. With its connection it is closed already.
 func (s *session) closeFile(ctx context.Context, path string, f *sftp.File) error {
-	err := s.do(ctx, call{op: "close", path: path, limit: closeTimeout, code: transfer.OperationTimeout}, f.Close)
+	c := call{op: "close", path: path, limit: closeTimeout, patience: s.c.cfg.OperationTimeout, code: transfer.OperationTimeout}
+	err := s.do(ctx, c, f.Close)
 	if s.broken() != nil {
 		return nil
 	}
 	return err
-}
-
-// errEnd is the end of a file where content was expected.
-var errEnd = errors.New("end of file")
-
-// move is a call that moves n bytes of content.
-func (s *session) move(op, path string, n int) call {
-	return call{op: op, path: path, limit: s.c.cfg.StallTimeout, code: transfer.Stalled, bytes: n}
-}
-
-// read fills p. pkg/sftp asks for many packets at once and in order, but takes one that is answered short for the end of
-// the file, with a nil error in places (pkg/sftp#658); so what it says is checked here.
-func (s *session) read(f *sftp.File, p []byte, off int64) error {
-	for done := 0; done < len(p); {
-		rest := p[done:]
-		n, packet, err := s.readAt(f, rest, off+int64(done))
-		done += n
-		if err == nil {
-			if len(rest) > packet {
-				s.packets.full.Store(true)
-			}
-			return nil
-		}
-		if isStatus(err, fxBadMessage) && packet > safePacket && !s.packets.full.Load() {
-			s.shrinkTo(safePacket)
-			continue
-		}
-		if err != io.EOF {
-			return err
-		}
-		if len(rest) <= packet { // one packet: pkg/sftp has asked for the rest of it until the server said end of file
-			return errEnd
-		}
-		// Either the end, or a packet that was answered short. What is left of that packet tells.
-		gap := p[done:min(done+packet-n%packet, len(p))]
-		m, _, err := s.readAt(f, gap, off+int64(done))
-		done += m
-		if err == io.EOF {
-			return errEnd
-		}
-		if err != nil {
-			return err
-		}
-		if n < packet && !s.packets.full.Load() {
-			s.shrinkTo(n) // the first packet ever: the server's limit, and no accident
-		}
-	}
-	return nil
-}
-
-// readAt is one ReadAt, and the size of the packets that it used.
-func (s *session) readAt(f *sftp.File, p []byte, off int64) (n, packet int, err error) {
-	s.packets.RLock()
-	defer s.packets.RUnlock()
-	n, err = f.ReadAt(p, off)
-	if err == nil && n < len(p) {
-		err = io.EOF // see the package documentation of pkg/sftp: not trusted
-	}
-	return n, s.packets.size, err
 }

@@ -229,3 +229,26 @@ func TestKeepAlive(t *testing.T) {
 	require.Equal(t, transfer.ConnectionLost, transfer.CodeOf(err))
 	require.ErrorContains(t, err, "keepalives")
 }
+
+// A session that was silent is asked for a sign of life before a file gets it.
+func TestSilentSessionIsProbed(t *testing.T) {
+	t.Parallel()
+	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{})
+	cfg := config(server)
+	cfg.MaxConnections, cfg.KeepAlive, cfg.OperationTimeout = 1, soon, soon
+	c := connect(t, cfg)
+	require.NoError(t, remote(t, c).Close())
+	require.Eventually(t, func() bool {
+		r, err := c.Connect(t.Context())
+		return err == nil && r.Close() == nil && server.Requests(transfertest.SFTPRealpath) > 0
+	}, eventually, often)
+	require.Equal(t, 1, server.Stats().Accepted)
+
+	server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPRealpath, Status: transfertest.StatusFailure, Times: 1})
+	server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPRealpath, Nth: 2, Mute: true})
+	require.Eventually(t, func() bool {
+		r, err := c.Connect(t.Context())
+		return err == nil && r.Close() == nil && server.Stats().Accepted == 2
+	}, eventually, often)
+	require.GreaterOrEqual(t, server.Requests(transfertest.SFTPRealpath), 3, "a failure is a sign of life, silence is none")
+}
