@@ -16,8 +16,8 @@ STATICCHECK_VERSION := v0.8.2
 
 # A stamp says which version is in bin, built with which Go: staticcheck must not be older than the code it reads.
 GOVERSION := $(shell $(GO) env GOVERSION)
-VERSITYGW := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
-STATICCHECK := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
+VERSITYGW_STAMP := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
+STATICCHECK_STAMP := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
 
 .PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools fuzz bench clean
 
@@ -32,7 +32,7 @@ lint: vet staticcheck ## gofmt, go vet and staticcheck
 vet:
 	$(GO) vet ./...
 
-staticcheck: $(STATICCHECK)
+staticcheck: $(STATICCHECK_STAMP)
 	bin/staticcheck ./...
 
 tidy: ## fail if go.mod or go.sum is not what `go mod tidy` makes of it
@@ -48,9 +48,9 @@ test: tools ## all tests with the race detector; nothing may be skipped for want
 quick: ## what can be tested with Go alone, and what that leaves out
 	@mkdir -p bin
 	$(GO) test -v ./... >bin/quick.log 2>&1 || { grep -vE '^ *(=== |--- PASS)' bin/quick.log; exit 1; }
-	@grep -E '^(ok|[?]) |--- SKIP|: skipped: ' bin/quick.log
+	@grep -E '^ok\s' bin/quick.log; grep -oE 'skipped: .*' bin/quick.log | sort | uniq -c || true
 
-tools: system-tools $(VERSITYGW) $(STATICCHECK) ## install what the tests and linters need: Debian packages, and Go programs into bin
+tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) ## install what the tests and linters need: Debian packages, and Go programs into bin
 
 # sshd for the tests, a C compiler for the race detector.
 system-tools:
@@ -66,11 +66,11 @@ system-tools:
 	$$sudo apt-get update -q; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$packages
 
-$(VERSITYGW):
+$(VERSITYGW_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 	rm -f bin/.versitygw-* && touch $@
 
-$(STATICCHECK):
+$(STATICCHECK_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	rm -f bin/.staticcheck-* && touch $@
 

@@ -80,10 +80,7 @@ func newEngine(cfg Config) *engine {
 
 func (e *engine) start(ctx context.Context) {
 	e.cut, e.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(ctx, func() {
-		e.stop()
-		e.cutOff(errCutOff)
-	})
+	unhook := context.AfterFunc(ctx, e.stop)
 	recorded := make(chan struct{})
 	go func() {
 		defer close(recorded)

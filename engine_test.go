@@ -587,7 +587,7 @@ func TestLifeOfAClient(t *testing.T) {
 	b := setup(t)
 	other := b.newClient()
 	require.NoError(t, other.Start(ctx))
-	cancel() // ends it like Shutdown; goleak sees whether it does
+	cancel() // stops it like Shutdown
 	require.NoError(t, other.Shutdown(context.Background()))
 	_, err = other.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a"}})
 	var unavailable *transfer.ServiceUnavailableException

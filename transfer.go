@@ -53,7 +53,9 @@ type Config struct {
 	WindowsPerFile int
 
 	// MemoryBudget bounds the windows of all files of this node together, in bytes, at least one WindowSize.
-	// Default 64 MiB. Buffers are kept for reuse up to this bound.
+	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, one alone gets
+	// half of it at most, so that a partner that does not move leaves some for the others. The process takes more:
+	// the garbage collector lets garbage grow as large as what is in use (see GOMEMLIMIT).
 	MemoryBudget int64
 
 	// Lease is how long a file stays with a node that no longer answers before another takes it over. Default 30 s,
@@ -175,8 +177,8 @@ func New(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, engine: newEngine(cfg)}, nil
 }
 
-// Start begins to move files and returns at once. When ctx ends, the Client stops as Shutdown with an ended context
-// does. A Client starts once.
+// Start begins to move files and returns at once. When ctx ends, the Client stops as Shutdown does, and running files
+// reach the end of their window; call Shutdown all the same, to wait for that and to bound it. A Client starts once.
 func (c *Client) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

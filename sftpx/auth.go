@@ -282,10 +282,8 @@ func (l *login) answerWith(a Auth) ssh.KeyboardInteractiveChallenge {
 func (l *login) next(state *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.allowed = state.AllowedMethods
 	l.tried = slices.DeleteFunc(state.TriedMethods, func(m string) bool { return m == "none" })
-	if l.broken() {
-		return nil, nil
-	}
-	l.refused = len(l.tried) > 0
+	broken := l.broken()
+	l.refused = len(l.tried) > 0 && !broken
 	for _, s := range l.steps {
 		if !slices.Contains(l.allowed, s.name) || slices.Contains(l.tried, s.name) {
 			continue
@@ -293,6 +291,9 @@ func (l *login) next(state *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		known := slices.Concat(l.allowed, l.tried, state.PartialSuccessMethods)
 		if s.implied && slices.Contains(known, methodPassword) {
 			continue
+		}
+		if broken {
+			return nil, errLostAtLogin
 		}
 		return s.method, nil
 	}

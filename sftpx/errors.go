@@ -24,6 +24,7 @@ import (
 var (
 	errClosed         = errors.New("sftpx: the connector is closed")
 	errConnectTimeout = errors.New("sftpx: Config.ConnectTimeout has passed")
+	errLostAtLogin    = fmt.Errorf("connection lost while logging in: %w", io.ErrUnexpectedEOF)
 	errIdle           = errors.New("sftpx: Config.IdleTimeout has passed")
 	errAbandoned      = errors.New("a request of another file was given up while the server was silent")
 )

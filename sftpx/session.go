@@ -3,7 +3,7 @@ package sftpx
 import (
 	"context"
 	"errors"
-		"io"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"

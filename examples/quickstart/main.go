@@ -75,7 +75,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := client.Start(ctx); err != nil {
 		return err
 	}
 	defer func() {

@@ -101,7 +101,7 @@ func (o options) transfer(ctx context.Context, stdout, stderr io.Writer) (arrive
 		return false, err
 	}
 	// An interrupt must not cut files off, which ending this context would.
-	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := client.Start(ctx); err != nil {
 		return false, err
 	}
 	stop := func() error {

@@ -3,6 +3,7 @@
 package testenv
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -11,11 +12,17 @@ import (
 // complete run cannot pass by leaving something out. `make test` sets it.
 const RequireVariable = "TRANSFER_TEST_REQUIRE"
 
-// missing skips t, visibly, because a program is not on this machine, or fails it where RequireVariable is set.
-func missing(t testing.TB, program, fix string) {
+// Skip skips t, visibly, for want of something on this machine, or fails it where RequireVariable is set.
+func Skip(t testing.TB, want string) {
 	t.Helper()
 	if os.Getenv(RequireVariable) != "" {
-		t.Fatalf("no %s on this machine (%s)", program, fix)
+		t.Fatal(want)
 	}
-	t.Skipf("skipped: no %s on this machine (%s)", program, fix)
+	t.Skip("skipped: " + want)
+}
+
+// missing skips t for want of a program.
+func missing(t testing.TB, program, fix string) {
+	t.Helper()
+	Skip(t, fmt.Sprintf("no %s on this machine (%s)", program, fix))
 }

@@ -177,6 +177,7 @@ var limitPromises = []promise{
 	{"each connector has its own", limitEach},
 	{"connectors take turns in a batch", limitTurns},
 	{"what a full connector cannot take goes to the others", limitTurnsPassOn},
+	{"Max holds over all connectors together", limitMax},
 }
 
 func limitNamesConnectors(t *testing.T, s store.Store) {
@@ -257,4 +258,14 @@ func limitTurnsPassOn(t *testing.T, s store.Store) {
 	require.Len(t, claimLimited(t, s, "w", 2, long, map[string]int{"full": 2}), 2)
 	claimed := claimLimited(t, s, "w", 10, long, map[string]int{"full": 3, "free": 100})
 	require.Equal(t, map[string]int{"full": 1, "free": 9}, perConnector(claimed))
+}
+
+func limitMax(t *testing.T, s store.Store) {
+	limits := map[string]int{"a": 100, "b": 100, "c": 100}
+	for connector := range limits {
+		create(t, s, connector, 10)
+	}
+	for _, maximum := range []int{1, 2, 4, 5, 7} {
+		require.Len(t, claimLimited(t, s, "w", maximum, long, limits), maximum)
+	}
 }
