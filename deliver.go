@@ -82,6 +82,10 @@ func (e *engine) deliver(j *job) (err error) {
 	j.sized(src.Info().Size)
 
 	d.src = src
+	if err := remote.connect(ctx); err != nil {
+		return err
+	}
+	j.opened()
 	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
 	if err := j.confirm(ctx, e.cfg.Lease, func() { hint(e.flush) }); err != nil {
 		return err
@@ -296,7 +300,7 @@ func (e *engine) describe(f *store.File, err error) store.Failure {
 
 // publish maps a cause to AWS's code for it and, where that says less, the cause itself as the detail.
 func publish(d store.Direction, s step, cause Code) (code, detail Code) {
-	if p, ok := published[cause]; ok {
+	if p, ok := publishedCodes[cause]; ok {
 		return p, cause
 	}
 	switch cause {
@@ -341,6 +345,9 @@ const maxMessage = 1024
 func (e *engine) message(f *store.File, s step, err error) string {
 	remoteStep := s == stepConnect || (f.Direction == store.Send) == (s == stepCreate || s == stepWrite || s == stepCommit)
 	where := "storage"
+	if named, ok := e.cfg.Storage.(fmt.Stringer); ok {
+		where = named.String()
+	}
 	if remoteStep {
 		where = e.cfg.Connectors[f.ConnectorID].Info().URL
 	}
@@ -348,9 +355,11 @@ func (e *engine) message(f *store.File, s step, err error) string {
 	if s == stepCreate || s == stepWrite || s == stepCommit {
 		path = f.TargetPath
 	}
-	text := fmt.Sprintf("%s %s on %s: %s", s, path, where, reason(err, path))
+	host := where[strings.LastIndexAny(where, "/@")+1:]
+	why := strings.TrimPrefix(reason(err, path, host), host+": ")
+	text := fmt.Sprintf("%s %s on %s: %s", s, path, where, why)
 	if s == stepConnect {
-		text = fmt.Sprintf("connect to %s for %s: %s", where, path, reason(err, path))
+		text = fmt.Sprintf("connect to %s for %s: %s", where, path, why)
 	}
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.Map(func(r rune) rune {
@@ -362,8 +371,9 @@ func (e *engine) message(f *store.File, s step, err error) string {
 	return shorten(text, maxMessage)
 }
 
-// reason is the text of err without the steps around it, and without the path and the code that the result says anyway.
-func reason(err error, path string) string {
+// reason is the text of err without the steps around it, and without the path, the host and the code that the result says
+// anyway.
+func reason(err error, path, host string) string {
 	var s stepError
 	for errors.As(err, &s) {
 		err = s.err
@@ -371,7 +381,9 @@ func reason(err error, path string) string {
 	}
 	e, ok := err.(*Error)
 	switch {
-	case !ok || e.Path != path:
+	case ok && e.Err == nil && words[e.Code] != "":
+		return words[e.Code]
+	case !ok || e.Path != path && e.Path != host:
 		return err.Error()
 	case e.Err == nil:
 		return string(e.Code)

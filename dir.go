@@ -48,6 +48,9 @@ func Dir(path string) (*Directory, error) {
 // Close frees the directory's handle. Deliveries that are under way fail.
 func (d *Directory) Close() error { return d.root.Close() }
 
+// String names the directory in messages.
+func (d *Directory) String() string { return "directory " + d.root.Name() }
+
 // Open pins the file by size and modification time. Only regular files are opened: a directory is IsDirectory, a
 // named pipe or device UnsupportedOperationError. A change in place that leaves the size and happens within one tick
 // of the file system's clock is not noticed.

@@ -1,5 +1,5 @@
-// Package transfer is managed file transfer as a library: files go between your storage and your partners' servers,
-// whole and exactly once, or fail with a clear code; and you can ask at any time how each of them is doing.
+// Package transfer is managed file transfer as a library: files go between your storage and your partners' servers and
+// arrive whole, or fail with a clear code; and you can ask at any time how each of them is doing.
 //
 // # A client
 //

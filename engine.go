@@ -97,7 +97,15 @@ func (e *engine) start(ctx context.Context) {
 	}()
 }
 
-func (e *engine) stop() { e.stopOnce.Do(func() { close(e.stopping) }) }
+// stop lets files that move reach the end of their window, and gives back those that do not move yet.
+func (e *engine) stop() {
+	e.stopOnce.Do(func() { close(e.stopping) })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for j := range e.running {
+		j.giveBack()
+	}
+}
 
 func (e *engine) shutdown(ctx context.Context) error {
 	e.stop()
@@ -175,6 +183,9 @@ func (e *engine) claim(ctx context.Context) bool {
 		e.mu.Lock()
 		e.running[j] = struct{}{}
 		e.mu.Unlock()
+		if e.stopped() {
+			j.giveBack()
+		}
 		e.jobs.Go(func() { e.run(j) })
 	}
 	return len(claimed) == room

@@ -588,23 +588,27 @@ func TestLifeOfAClient(t *testing.T) {
 	other := b.newClient()
 	require.NoError(t, other.Start(ctx))
 	cancel() // stops it like Shutdown
+	var unavailable *transfer.ServiceUnavailableException
+	require.Eventually(t, func() bool {
+		_, err := other.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a"}})
+		return errors.As(err, &unavailable)
+	}, 10*time.Second, time.Millisecond, "nobody would do the work")
 	require.NoError(t, other.Shutdown(context.Background()))
 	_, err = other.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a"}})
-	var unavailable *transfer.ServiceUnavailableException
 	require.ErrorAs(t, err, &unavailable)
 }
 
 func TestNewNamesEveryWrongFieldAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := transfer.New(transfer.Config{
-		Connectors:   map[string]transfer.Connector{"": nil, "bad": transfertest.NewConnector(nil, transfertest.ConnectorOptions{MaxFiles: -1})},
+		Connectors:   map[string]transfer.Connector{"": nil, "typed": (*transfertest.Connector)(nil), "bad": transfertest.NewConnector(nil, transfertest.ConnectorOptions{MaxFiles: -1})},
 		MaxPaths:     -2,
 		MaxFiles:     -1,
 		WindowSize:   10 << 20,
 		MemoryBudget: 1 << 20,
 		Lease:        time.Millisecond,
 	})
-	for _, part := range []string{`Connectors has the id ""`, "sftpx.New", `Connectors["bad"] allows -1`, "MaxPaths is -2", "MaxFiles is -1", "MemoryBudget is 1048576", "Lease is 1ms"} {
+	for _, part := range []string{`Connectors has the id ""`, "sftpx.New", `Connectors["typed"] is nil`, `Connectors["bad"] allows -1`, "MaxPaths is -2", "MaxFiles is -1", "MemoryBudget is 1048576", "Lease is 1ms"} {
 		require.ErrorContains(t, err, part)
 	}
 }

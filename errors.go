@@ -63,7 +63,8 @@ const (
 func (c Code) Error() string { return string(c) }
 
 // Retryable reports whether the same file may succeed later without anybody changing anything: the network or a
-// server was at fault, not the request, the credentials or the content.
+// server was at fault, not the request, the credentials or the content. Ask the finest code there is (CodeOf, or a
+// result's Retryable): CONNECTION_ERROR may stand for a wrong password, which must not be tried again and again.
 func (c Code) Retryable() bool {
 	switch c {
 	case ConnectionError, TimeoutError, HostNotFound, ConnectionRefused, ConnectionLost, PartnerBusy, ConnectTimeout,
@@ -73,11 +74,20 @@ func (c Code) Retryable() bool {
 	return false
 }
 
-// published is the code that a cause is reported under where that does not depend on what was being done.
-var published = map[Code]Code{
+// publishedCodes has the code that a cause is reported under where that does not depend on what was being done.
+var publishedCodes = map[Code]Code{
 	HostNotFound: ConnectionError, ConnectionRefused: ConnectionError, ConnectionLost: ConnectionError,
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
+}
+
+// words say what a cause means where there is nothing else to say.
+var words = map[Code]string{
+	FileNotFound: "does not exist", FileExists: "a file is there already, and the policy is not to replace it",
+	IsDirectory: "is a directory", PathEscapes: "leads out of the storage, by .. or by a link",
+	PermissionDenied: "permission denied", NoSpace: "no space left", SourceChanged: "the file was changed while it was read",
+	SizeMismatch: "the number of bytes is not what was promised", Stalled: "nothing came or went for too long",
+	PathNotFound: "the path does not exist", DirectoryNotFound: "the directory does not exist",
 }
 
 // Error is a failure with its cause. A Storage, Connector or Remote returns it (wrapped or not) where it knows the
@@ -109,7 +119,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is reports whether target is this error's code.
 func (e *Error) Is(target error) bool {
 	c, ok := target.(Code)
-	return ok && c != "" && (c == e.Code || c == published[e.Code])
+	return ok && c != "" && (c == e.Code || c == publishedCodes[e.Code])
 }
 
 // CodeOf returns the cause that err carries: the Code of an [Error], a Code in the chain, or what a standard error

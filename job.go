@@ -24,6 +24,7 @@ type job struct {
 	failure  store.Failure
 	leased   time.Time     // when the lease was asked for that is held now
 	lost     bool          // the lease is somebody else's
+	open     bool          // both sides are there, and what is delivered is worth keeping
 	verdict  chan struct{} // closed and replaced when leased or lost has changed
 	identity string        // of the pinned source
 	at       position
@@ -66,6 +67,22 @@ func (j *job) enter(p store.Phase) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.progress.Phase = p
+}
+
+// opened notes that both sides are there.
+func (j *job) opened() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.open = true
+}
+
+// giveBack ends the work on a file that has not begun to move: it may wait for a partner that does not answer.
+func (j *job) giveBack() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.open {
+		j.cancel(errCutOff)
+	}
 }
 
 // begin notes what is moved, from where on, once both sides are open.

@@ -264,3 +264,24 @@ func TestANodeThatWokeUpTooLateCreatesNothing(t *testing.T) {
 	require.True(t, bytes.Equal(data, got))
 	require.NoError(t, second.Shutdown(t.Context()))
 }
+
+func TestShutdownGivesBackWhatWaitsForItsPartner(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]transfer.StartFileTransferInput{
+		"send":     {SendFilePaths: []string{"a.bin"}},
+		"retrieve": {RetrieveFilePaths: []string{"a.bin"}, LocalDirectoryPath: "in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.local.WriteFile("a.bin", content(1, 3000))
+			b.remote.WriteFile("a.bin", content(1, 3000))
+			silent := b.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Nth: 1, Block: true})
+			id := b.start(in)
+			<-silent.Hit()
+			require.NoError(t, b.client.Shutdown(context.Background()))
+			require.Equal(t, store.Interrupted, b.results(id)[0].State, "it did not fail")
+			require.Equal(t, transfer.TransferTableStatusCompleted, b.goOn(id).StatusCode)
+		})
+	}
+}

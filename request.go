@@ -217,7 +217,7 @@ func (p *problems) metadata(m map[string]string) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if !validText(key, 1, maxMetadataKey) {
-			p.add("Metadata", key, "is not a key (use 1 to %d characters of one line)", maxMetadataKey)
+			p.add(fmt.Sprintf("Metadata[%q]", shorten(key, maxShownValue)), "", "has a wrong key (use 1 to %d characters of one line)", maxMetadataKey)
 		}
 		value := m[key]
 		if !utf8.ValidString(value) || strings.ContainsRune(value, 0) || utf8.RuneCountInString(value) > maxMetadataValue {

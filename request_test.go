@@ -67,7 +67,7 @@ func TestWrongRequestsNameTheFieldAndStoreNothing(t *testing.T) {
 		"unknown policy":                   {send(func(i in) { i.Overwrite = "replace" }), []string{"Overwrite"}},
 		"long token":                       {send(func(i in) { i.ClientToken = strings.Repeat("x", 129) }), []string{"ClientToken"}},
 		"long names":                       {send(func(i in) { i.FollowID, i.RuleName = long, long }), []string{"FollowID", "RuleName"}},
-		"metadata":                         {send(func(i in) { i.Metadata = map[string]string{"": "x", "k": long} }), []string{"Metadata", `Metadata["k"]`}},
+		"metadata":                         {send(func(i in) { i.Metadata = map[string]string{"": "x", "k": long} }), []string{`Metadata[""]`, `Metadata["k"]`}},
 		"too much metadata":                {send(func(i in) { i.Metadata = manyEntries(51) }), []string{"Metadata"}},
 		"everything at once": {transfer.StartFileTransferInput{RetrieveFilePaths: []string{"", "b\n"}, ClientToken: "a\nb", Overwrite: "?"},
 			[]string{"ConnectorID", "ClientToken", "Overwrite", "LocalDirectoryPath", "RetrieveFilePaths[0]", "RetrieveFilePaths[1]"}},

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -90,17 +91,25 @@ func newResult(f *store.File) ConnectorFileTransferResult {
 }
 
 // Err returns nil unless the file FAILED, and then an error that is both its FailureCode and its FailureDetail:
-// errors.Is(r.Err(), transfer.RetrieveFileNotFound).
+// errors.Is(r.Err(), transfer.RetrieveFileNotFound). CodeOf gives the finer of the two.
 func (r ConnectorFileTransferResult) Err() error {
 	if r.StatusCode != TransferTableStatusFailed {
 		return nil
 	}
-	cause := errors.New(r.FailureMessage)
-	if r.FailureDetail != "" {
-		cause = fmt.Errorf("%w: %s", r.FailureDetail, r.FailureMessage)
-	}
-	return &Error{Op: "transfer", Path: r.FilePath, Code: r.FailureCode, Err: cause}
+	return &Error{Op: "transfer", Path: r.FilePath, Code: cmp.Or(r.FailureDetail, r.FailureCode), Err: published{r.FailureCode, r.FailureMessage}}
 }
+
+// Retryable reports whether the file FAILED and may succeed in another transfer without anybody changing anything.
+func (r ConnectorFileTransferResult) Retryable() bool { return CodeOf(r.Err()).Retryable() }
+
+// published is the message of a failure, which is its published code too.
+type published struct {
+	code    Code
+	message string
+}
+
+func (p published) Error() string        { return p.message }
+func (p published) Is(target error) bool { return target == p.code }
 
 // ListFileTransferResultsInput names a transfer.
 type ListFileTransferResultsInput struct {
@@ -320,7 +329,8 @@ func summarize(counts map[store.State]int64) (s TransferSummary) {
 }
 
 // Wait returns when every file of the transfer is COMPLETED or FAILED, on whatever node. A file that failed is no
-// error of Wait: see the summary. If ctx ends first, the summary is as of then, next to ctx's error.
+// error of Wait: see the summary. If ctx ends first, the summary is as of then, next to ctx's error. Without a started
+// Client over the same Store nothing moves, and only ctx ends the wait.
 //
 // Errors: ResourceNotFoundException for an unknown transfer, ServiceUnavailableException when the Store failed.
 func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, error) {
@@ -336,7 +346,7 @@ func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, 
 	for {
 		counts, err := c.cfg.Store.CountFiles(ctx, store.Query{TransferID: transferID})
 		if err != nil {
-			return s, storeFailure("wait for transfer", err)
+			return s, storeFailure("wait for transfer "+transferID, err)
 		}
 		if s = summarize(counts); s.Completed+s.Failed == s.Files {
 			return s, nil

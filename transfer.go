@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ type Config struct {
 	Storage Storage
 
 	// Store keeps the state of all transfers. Default: store.NewMemory(), which forgets everything when the
-	// process ends.
+	// process ends. Clients over one Store must have the same connectors, by id, and the same Storage.
 	Store store.Store
 
 	// Connectors are the partners, by connector id (1 to 255 characters). The Client never closes them.
@@ -124,8 +125,9 @@ func (c Config) validate() error {
 	for _, id := range slices.Sorted(maps.Keys(c.Connectors)) {
 		conn := c.Connectors[id]
 		wrong(!validText(id, 1, 255), "Connectors has the id %q (use 1 to 255 characters of one line)", id)
-		wrong(conn == nil, "Connectors[%q] is nil (make one with sftpx.New)", id)
-		if conn != nil {
+		missing := conn == nil || reflect.ValueOf(conn).Kind() == reflect.Pointer && reflect.ValueOf(conn).IsNil()
+		wrong(missing, "Connectors[%q] is nil (make one with sftpx.New)", id)
+		if !missing {
 			wrong(conn.Info().MaxFiles < 1, "Connectors[%q] allows %d files at once (its Info must say 1 or more)", id, conn.Info().MaxFiles)
 		}
 	}
@@ -135,7 +137,7 @@ func (c Config) validate() error {
 	wrong(c.WindowsPerFile < 0, "WindowsPerFile is %d (use 1 or more, or 0 for %d)", c.WindowsPerFile, defaultWindowsPerFile)
 	wrong(c.MemoryBudget < c.WindowSize, "MemoryBudget is %d, less than one window of %d bytes (raise it, or lower WindowSize)", c.MemoryBudget, c.WindowSize)
 	wrong(c.Lease < time.Second, "Lease is %v (use 1s or more, or 0 for %v)", c.Lease, defaultLease)
-	wrong(c.ProgressInterval < 0 || c.ProgressInterval > c.Lease/3, "ProgressInterval is %v (use more than 0 and at most a third of Lease, %v)", c.ProgressInterval, c.Lease/3)
+	wrong(c.ProgressInterval < 0 || c.Lease >= time.Second && c.ProgressInterval > c.Lease/3, "ProgressInterval is %v (use more than 0 and at most a third of Lease, %v)", c.ProgressInterval, c.Lease/3)
 	wrong(c.PollInterval < 0, "PollInterval is %v (use more than 0, or 0 for %v)", c.PollInterval, defaultInterval)
 	return errors.Join(errs...)
 }
@@ -156,17 +158,9 @@ type Client struct {
 	cfg    Config
 	engine *engine
 
-	mu    sync.Mutex // guards state
-	state clientState
+	mu      sync.Mutex // guards started
+	started bool       // or shut down: it does not start again
 }
-
-type clientState uint8
-
-const (
-	clientNew clientState = iota
-	clientStarted
-	clientStopped
-)
 
 // New returns a Client, or one error that names every wrong field of cfg. It starts no goroutine.
 func New(cfg Config) (*Client, error) {
@@ -182,25 +176,27 @@ func New(cfg Config) (*Client, error) {
 func (c *Client) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != clientNew {
+	if c.started {
 		return errors.New("transfer: Client was started or shut down before (make another with New)")
 	}
-	c.state = clientStarted
+	c.started = true
 	c.engine.start(ctx)
 	return nil
 }
 
-// Shutdown takes no more files, lets those that are running reach the end of their window, and gives them back to the
-// Store, where they go on from there, by this program's next run or by another node. Files of one window are finished.
+// Shutdown takes no more files, lets those that are moving reach the end of their window, and gives them back to the
+// Store, where another Client over the same Store goes on from there. Files of one window are finished; those that wait
+// for their partner are given back at once.
 // When ctx ends first, running files are cut off; they go on from their last acknowledged window all the same. It
 // returns when every goroutine of the Client has ended, with ctx's error if files were cut off. Listing and waiting
 // still work afterwards.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.mu.Lock()
 	started := c.engine.cut != nil
-	c.state = clientStopped
+	c.started = true
 	c.mu.Unlock()
 	if !started {
+		c.engine.stop()
 		return nil
 	}
 	return c.engine.shutdown(ctx)
@@ -216,7 +212,7 @@ type StartFileTransferInput struct {
 	SendFilePaths []string
 
 	// RemoteDirectoryPath is where sent files go. Default: the home directory of the SFTP user. Relative paths are
-	// relative to it too.
+	// relative to it too; "~" is a name like any other.
 	RemoteDirectoryPath string
 
 	// RetrieveFilePaths are files on the partner's server to retrieve, absolute or relative to the home directory
@@ -275,7 +271,7 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 			Resource: in.ConnectorID, ResourceType: "Connector",
 		}
 	}
-	if c.stopped() {
+	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
 	}
 	t, err := newTransfer(in)
@@ -290,12 +286,6 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 		return nil, storeFailure("start file transfer", err)
 	}
 	return &StartFileTransferOutput{TransferID: stored.ID}, nil
-}
-
-func (c *Client) stopped() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state == clientStopped
 }
 
 func quotedKeys[V any](m map[string]V) string {

@@ -151,13 +151,15 @@ func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh
 		return failed(transfer.PartnerBusy, fmt.Errorf("start SFTP: %w", cleaned(err)))
 	}
 	if !ok {
-		return failed(transfer.UnsupportedOperationError, errors.New("the server refuses to start SFTP (is it allowed for this account?)"))
+		return failed(transfer.UnsupportedOperationError,
+			errors.New("the server refuses to start SFTP (is it allowed for this account?)"))
 	}
 	s.packets.size = s.c.packetFor(s.server)
 	pipe := metered{channel, s.meter}
 	s.client, err = sftp.NewClientPipe(pipe, pipe, packetOptions(s.packets.size)...)
 	if err != nil {
-		return failed(transfer.ConnectionError, fmt.Errorf("start SFTP: %w (does a login script print something?)", cleaned(err)))
+		return failed(transfer.ConnectionError,
+			fmt.Errorf("start SFTP: %w (does a login script print something?)", cleaned(err)))
 	}
 	if every := s.c.cfg.KeepAlive; every > 0 {
 		s.helpers.Go(func() { s.keepAlive(every) })

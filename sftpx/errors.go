@@ -106,7 +106,8 @@ func statusCode(err error) transfer.Code {
 	case fxIsDirectory:
 		return transfer.IsDirectory
 	}
-	if text := strings.ToLower(status.Error()); strings.Contains(text, "no space left") || strings.Contains(text, "quota") {
+	text := strings.ToLower(status.Error())
+	if strings.Contains(text, "no space left") || strings.Contains(text, "quota") {
 		return transfer.NoSpace // servers written in Go and Java send the system's words
 	}
 	return ""

@@ -67,7 +67,8 @@ func parseHostKeyLine(line string) (ssh.PublicKey, error) {
 	}
 	switch {
 	case strings.HasPrefix(fields[0], "@"):
-		return nil, fmt.Errorf("a line with %s (put it into a file and name that in Config.KnownHosts)", shorten(clean(fields[0]), 20))
+		return nil, fmt.Errorf("a line with %s (put it into a file and name that in Config.KnownHosts)",
+			shorten(clean(fields[0]), 20))
 	case strings.HasPrefix(fields[0], "-----"):
 		return nil, errors.New("not a public key but a PEM file (want a line as ssh-keyscan prints it)")
 	case strings.HasPrefix(fields[0], "SHA256:"), strings.HasPrefix(fields[0], "MD5:"):
@@ -84,7 +85,8 @@ func parseHostKeyLine(line string) (ssh.PublicKey, error) {
 		}
 		return key, nil
 	}
-	return nil, fmt.Errorf("%q, not a host key (want `host type base64` as ssh-keyscan prints it)", shorten(clean(line), 40))
+	return nil, fmt.Errorf("%q, not a host key (want `host type base64` as ssh-keyscan prints it)",
+		shorten(clean(line), 40))
 }
 
 // offer is what the server may prove itself with. Without it the server chooses, and may show a key that is good but

@@ -118,7 +118,7 @@ func (p *pool) put(s *session) {
 func (p *pool) leastUsed() *session {
 	var best *session
 	for _, s := range p.sessions {
-		lendable := s.users < p.c.cfg.FilesPerConnection && !s.leaving && s.broken() == nil
+		lendable := s.users < p.c.cfg.FilesPerConnection && s.broken() == nil
 		if lendable && (best == nil || s.users < best.users) {
 			best = s
 		}
@@ -163,8 +163,9 @@ func (p *pool) evict(s *session, idle time.Duration) {
 	if s.users > 0 || p.closed || time.Since(s.idleSince) < idle {
 		return
 	}
-	s.leaving = true // it stays in sessions, and so within MaxConnections, until it is gone
-	p.tasks.Go(func() { s.shutdown(errIdle, false) })
+	if s.condemn(transfer.ConnectionLost, errIdle) { // it counts as a connection until it is gone
+		p.tasks.Go(func() { s.end(true) })
+	}
 }
 
 // grow dials one more connection, if there may be one.
@@ -191,7 +192,8 @@ func (p *pool) dial() {
 		p.serve()
 		p.rest(s)
 	case err == nil:
-		defer s.shutdown(errClosed, false)
+		s.condemn(transfer.ConnectionLost, errClosed)
+		defer s.end(true)
 	case len(p.sessions) > 0:
 		p.notYet = time.Now().Add(growPause)
 	default:
@@ -225,18 +227,14 @@ func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.failWaiting(&transfer.Error{Op: "connect", Path: p.c.cfg.Addr, Code: transfer.ConnectionError, Err: errClosed})
-	sessions := slices.Clone(p.sessions)
-	busy := make([]bool, len(sessions))
-	for i, s := range sessions {
-		busy[i] = s.users > 0
+	for _, s := range p.sessions {
 		if s.eviction != nil {
 			s.eviction.Stop()
 		}
+		polite := s.condemn(transfer.ConnectionLost, errClosed) && s.users == 0
+		p.tasks.Go(func() { s.end(polite) })
 	}
 	p.mu.Unlock()
 	p.stop(errClosed)
-	for i, s := range sessions {
-		p.tasks.Go(func() { s.shutdown(errClosed, busy[i]) })
-	}
 	p.tasks.Wait()
 }

@@ -62,7 +62,7 @@ func (k *sink) renameError(ctx context.Context, err error) error {
 		return err
 	case code == transfer.UnsupportedOperationError:
 		return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.RenameError,
-			Err: fmt.Errorf("the server cannot rename (set sftpx.Config.RenameMode to sftpx.RenameDirect): %w", cause(err))}
+			Err: fmt.Errorf("the server cannot rename (set Config.RenameMode to sftpx.RenameDirect): %w", cause(err))}
 	}
 	if k.isDirectory(ctx) {
 		return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.IsDirectory, Err: cause(err)}

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/sftpx"
 	"github.com/seed62b9dc43/transfer/storagetest"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
@@ -38,6 +39,30 @@ func TestServerThatCannotResume(t *testing.T) {
 			requireServerFile(t, server, "/a", want)
 		})
 	}
+}
+
+// Under its final name a delivery meets its own file when it goes on, which is no reason to refuse it.
+func TestResumeUnderTheFinalName(t *testing.T) {
+	t.Parallel()
+	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{})
+	cfg := config(server)
+	cfg.RenameMode = sftpx.RenameDirect
+	c := connect(t, cfg)
+	want := random(t, 20)
+	o := transfer.CreateOptions{Size: 20, WindowSize: 10, Key: storagetest.NewKey(), Overwrite: transfer.OverwriteFail}
+	k, err := remote(t, c).Create(t.Context(), "/a", o)
+	require.NoError(t, err)
+	require.NoError(t, k.WriteWindow(t.Context(), want[:10], 0))
+	require.NoError(t, k.Close())
+	_, err = remote(t, c).Create(t.Context(), "/a", o)
+	require.ErrorIs(t, err, transfer.FileExists)
+	o.Checkpoint = k.Checkpoint()
+	k, err = remote(t, c).Create(t.Context(), "/a", o)
+	require.NoError(t, err)
+	require.NoError(t, k.WriteWindow(t.Context(), want[10:], 10))
+	require.NoError(t, k.Commit(t.Context(), noSum))
+	require.NoError(t, k.Close())
+	requireServerFile(t, server, "/a", want)
 }
 
 // Whatever is wrong with a checkpoint, the delivery starts again.

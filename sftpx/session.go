@@ -45,7 +45,6 @@ type session struct {
 
 	// Guarded by pool.mu.
 	users     int
-	leaving   bool // no longer lent
 	idleSince time.Time
 	eviction  *time.Timer
 }
@@ -130,9 +129,9 @@ func (s *session) broken() *transfer.Error {
 	return s.cause
 }
 
-// shutdown ends the session and waits until nothing of it runs. A session without files takes leave first.
-func (s *session) shutdown(why error, busy bool) {
-	if s.condemn(transfer.ConnectionLost, why) && !busy {
+// end ends a session that was condemned and waits until nothing of it runs. One without files takes leave first.
+func (s *session) end(polite bool) {
+	if polite {
 		limit := time.AfterFunc(politeTimeout, func() { _ = s.raw.Close() })
 		_ = s.channel.Close()
 		<-s.down

@@ -34,7 +34,7 @@ type sink struct {
 
 var _ transfer.Sink = (*sink)(nil)
 
-// Create begins a delivery, or goes on with one.
+// Create begins a delivery under a temporary name, or goes on with one. The temporary name comes from CreateOptions.Key.
 func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOptions) (transfer.Sink, error) {
 	if err := checkPath("create", target); err != nil {
 		return nil, err
@@ -46,7 +46,8 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 		return nil, fmt.Errorf("create %s: %q is no key (16 to 64 hexadecimal digits)", target, shorten(o.Key, 80))
 	}
 	k := &sink{r: r, s: r.s, target: target, temp: r.c.tempName(target, o.Key), o: o}
-	if !o.Overwrite.Replaces() {
+	ownFile := k.temp == target && o.Checkpoint != nil // what is there is what this delivery has written
+	if !o.Overwrite.Replaces() && !ownFile {
 		if err := k.refuseExisting(ctx, "create"); err != nil {
 			return nil, err
 		}
@@ -116,8 +117,9 @@ func (k *sink) begin(ctx context.Context) error {
 		return &transfer.Error{Op: "create", Path: k.target, Code: transfer.DirectoryNotFound,
 			Err: fmt.Errorf("no directory %s (create it, or set sftpx.Config.MakeDirs): %w", directory, cause(err))}
 	}
-	if err := k.s.request(ctx, "make directory", directory, func() error { return k.s.client.MkdirAll(directory) }); err != nil {
-		return err
+	made := k.s.request(ctx, "make directory", directory, func() error { return k.s.client.MkdirAll(directory) })
+	if made != nil {
+		return made
 	}
 	return k.s.request(ctx, "create", k.temp, open)
 }
@@ -192,7 +194,8 @@ func (k *sink) compareSize(ctx context.Context) error {
 	})
 	switch code := transfer.CodeOf(err); {
 	case code == transfer.FileNotFound, code == transfer.PermissionDenied, code == transfer.UnsupportedOperationError:
-		k.r.c.log.Debug("sftp server does not say the size of a delivered file", "server", k.r.c.url, "path", k.temp, "error", err)
+		k.r.c.log.Debug("sftp server does not say the size of a delivered file", "server", k.r.c.url, "path", k.temp,
+			"error", err)
 		return nil
 	case err != nil:
 		return err

@@ -59,7 +59,11 @@ func regular(client *sftp.Client, path string) (info transfer.FileInfo, err erro
 	case stat.Size() < 0:
 		return info, fmt.Errorf("the server says a size of %d", uint64(stat.Size()))
 	}
-	return transfer.FileInfo{Size: stat.Size(), ModTime: stat.ModTime().UTC()}, nil
+	info.Size = stat.Size()
+	if modified := stat.ModTime(); modified.Unix() != 0 { // 0: the server does not say
+		info.ModTime = modified.UTC()
+	}
+	return info, nil
 }
 
 // source is a file on the server, open for reading.
@@ -109,8 +113,10 @@ func (src *source) Close() error { return src.s.closeFile(context.Background(), 
 
 // closeFile closes a file whose content no longer matters. With its connection it is closed already.
 func (s *session) closeFile(ctx context.Context, path string, f *sftp.File) error {
-	c := call{op: "close", path: path, limit: closeTimeout, patience: s.c.cfg.OperationTimeout, code: transfer.OperationTimeout}
-	err := s.do(ctx, c, f.Close)
+	err := s.do(ctx, call{
+		op: "close", path: path, limit: closeTimeout, patience: s.c.cfg.OperationTimeout,
+		code: transfer.OperationTimeout,
+	}, f.Close)
 	if s.broken() != nil {
 		return nil
 	}

@@ -30,8 +30,10 @@ var (
 // above) MUST leave nothing half-done behind.
 type Store interface {
 	// CreateTransfer stores t and its files in one step, all or nothing, and returns what is stored.
-	// The store assigns CreatedAt and, growing in the order of files, each File's ID (above 0, below 2^53); files
-	// start Queued and become ready at their StartAt, or at once if that is zero or past.
+	// The store assigns Files, CreatedAt (one moment for the transfer and all of its files) and, growing in the order
+	// of files, each File's ID (above 0, below 2^53); files start Queued and become ready at their StartAt, or at
+	// CreatedAt if that is zero or past. An ID that is known already is refused. All texts are valid UTF-8 without
+	// NUL.
 	// If t.ClientToken is not empty and is known already, nothing is stored: with an equal RequestHash the earlier
 	// transfer is returned, with another one ErrTokenReused.
 	CreateTransfer(ctx context.Context, t Transfer, files []NewFile) (Transfer, error)
@@ -53,13 +55,20 @@ type Store interface {
 	// more files of a connector run under live leases, over all workers, than its limit. Connectors take turns, one
 	// file each, so that the backlog of one does not hold up another; within a connector the file that has been
 	// ready longest comes first, ties by id.
-	// Claiming adds one to Attempts, sets StartedAt the first time, and sets Phase to PhaseConnect.
+	// A file whose lease expired counts as ready from that moment on. The turns of connectors need not be remembered
+	// from call to call, but no connector may come last each time. The limit is never exceeded by claiming; it may be
+	// when a lease that had expired is extended after all.
+	// Claiming adds one to Attempts, sets StartedAt the first time, and sets Phase to PhaseConnect; Failure stays
+	// that of the attempt before.
 	Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error)
 
 	// Update writes the changes of leased files, each on its own, and returns one error for each change, nil where
 	// it was written. A change is written only if the file is Running and its Token is equal (the lease may have
 	// expired meanwhile, as long as nobody claimed the file); otherwise its error is ErrLeaseLost and the file is
-	// as it was. The second result is for a failure of the store itself; then nothing is known to be written.
+	// as it was. Changes are applied in their order; one with another state than Running, Waiting, Interrupted, Failed
+	// and Done is refused with an error of its own. What cannot be written of one change is that change's error and
+	// MUST NOT hold up the others. The second result is for a failure of the store itself; then nothing is known to
+	// be written.
 	Update(ctx context.Context, changes []Change) ([]error, error)
 
 	// Watch returns a channel that receives after something of this topic happened: a hint that saves waiting for
