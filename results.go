@@ -150,7 +150,7 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	}
 	limit := int(in.MaxResults)
 	fill(&limit, defaultMaxResults)
-	files, err := c.cfg.Store.ListFiles(ctx, store.Query{TransferID: in.TransferID, AfterID: after, Limit: limit + 1})
+	files, err := c.cfg.Store.ListFiles(ctx, store.Query{TransferID: in.TransferID, After: store.Cursor{ID: after}, Limit: limit + 1})
 	if err != nil {
 		return nil, storeFailure("list file transfer results", err)
 	}

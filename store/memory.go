@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -114,57 +113,6 @@ func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
 	return clone(t.Transfer), nil
 }
 
-// ListFiles implements [Store].
-func (m *Memory) ListFiles(ctx context.Context, q Query) ([]File, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	first, last := int64(1), m.rows.n
-	if q.TransferID != "" {
-		t := m.transfers[q.TransferID]
-		if t == nil {
-			return nil, nil
-		}
-		first, last = t.first, t.first+int64(t.Files)-1
-	}
-	if q.AfterID >= last {
-		return nil, nil
-	}
-	first = max(first, q.AfterID+1)
-	n := last - first + 1
-	if q.Limit > 0 {
-		n = min(n, int64(q.Limit))
-	}
-	files := make([]File, n)
-	for i := range files {
-		if i%1024 == 1023 {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-		}
-		m.rows.get(first + int64(i)).file(&files[i])
-	}
-	return files, nil
-}
-
-// CountFiles implements [Store].
-func (m *Memory) CountFiles(ctx context.Context, q Query) (map[State]int64, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	if q.TransferID == "" {
-		return m.counts.byState(), nil
-	}
-	if t := m.transfers[q.TransferID]; t != nil {
-		return t.counts.byState(), nil
-	}
-	return map[State]int64{}, nil
-}
-
 // Claim implements [Store].
 func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
 	m.mu.Lock()
@@ -228,7 +176,7 @@ func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
 		r.startedAt = now
 	}
 	q.lease(r)
-	c := Claimed{Spec: bytes.Clone(r.transfer.Spec), Metadata: maps.Clone(r.transfer.Metadata)}
+	c := Claimed{Spec: bytes.Clone(r.transfer.Spec)}
 	r.file(&c.File)
 	return c
 }

@@ -101,7 +101,7 @@ func BenchmarkMemoryExpire(b *testing.B) {
 func BenchmarkMemoryRead(b *testing.B) {
 	m := store.NewMemory()
 	fill(b, m, 1_000_000)
-	q := store.Query{TransferID: "fill-500", Limit: batch, AfterID: 500_300}
+	q := store.Query{TransferID: "fill-500", Limit: batch, After: store.Cursor{ID: 500_300}}
 	b.Run("ListFiles", func(b *testing.B) {
 		for b.Loop() {
 			files, err := m.ListFiles(b.Context(), q)

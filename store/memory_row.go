@@ -102,6 +102,7 @@ func (r *row) file(f *File) {
 	t := r.transfer
 	f.ID = r.id
 	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
+	f.Metadata = maps.Clone(t.Metadata)
 	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner, r.sourcePath, r.targetPath
 	f.StartAt = r.startAt.time()
 	f.State = r.state

@@ -41,11 +41,11 @@ type Store interface {
 	// GetTransfer returns the transfer with this id, or ErrNotFound.
 	GetTransfer(ctx context.Context, id string) (Transfer, error)
 
-	// ListFiles returns the files that match q, ordered by id. No match is an empty result, not an error.
+	// ListFiles returns the files that q matches, in its order. No match is an empty result, not an error.
 	ListFiles(ctx context.Context, q Query) ([]File, error)
 
-	// CountFiles counts the files that match q by state, leaving q.AfterID and q.Limit aside. States without a file
-	// are absent.
+	// CountFiles counts the files that q matches by state, leaving After, Offset and Limit aside. States without a
+	// file are absent.
 	CountFiles(ctx context.Context, q Query) (map[State]int64, error)
 
 	// Claim leases up to r.Max ready files to r.Worker and returns them, Running, with a new Token.
@@ -121,6 +121,7 @@ type File struct {
 	ConnectorID string
 	FollowID    string
 	RuleName    string
+	Metadata    map[string]string
 	NewFile
 
 	State State
@@ -158,13 +159,6 @@ type Failure struct {
 	Message string
 }
 
-// Query selects files. The zero value selects all.
-type Query struct {
-	TransferID string // only this transfer's files
-	AfterID    int64  // only files with a larger id: the cursor
-	Limit      int    // at most so many; 0 means no limit
-}
-
 // ClaimRequest asks for work.
 type ClaimRequest struct {
 	Worker string
@@ -176,8 +170,7 @@ type ClaimRequest struct {
 // Claimed is a leased file together with its transfer's request.
 type Claimed struct {
 	File
-	Spec     []byte
-	Metadata map[string]string
+	Spec []byte
 }
 
 // Change is what a worker writes about a file that it holds.
@@ -217,6 +210,11 @@ const (
 	Cancelled   State = 7
 	Done        State = 8
 )
+
+// States returns all states.
+func States() []State {
+	return []State{Queued, Running, Waiting, Paused, Interrupted, Failed, Cancelled, Done}
+}
 
 // Final reports whether a file in this state never changes again.
 func (s State) Final() bool { return s == Failed || s == Cancelled || s == Done }

@@ -56,6 +56,7 @@ func createDefaults(t *testing.T, s store.Store) {
 			ConnectorID: given.ConnectorID,
 			FollowID:    given.FollowID,
 			RuleName:    given.RuleName,
+			Metadata:    given.Metadata,
 			NewFile:     files[i],
 			State:       store.Queued,
 			Progress:    store.Progress{Size: -1},

@@ -47,7 +47,7 @@ func pages(t *testing.T, s store.Store, q store.Query) []int64 {
 			return got
 		}
 		got = append(got, fileIDs(files)...)
-		q.AfterID = files[len(files)-1].ID
+		q.After.ID = files[len(files)-1].ID
 		require.Less(t, len(got), 1000, "pages without end")
 	}
 }
@@ -61,7 +61,7 @@ func listTransfer(t *testing.T, s store.Store) {
 		require.Equal(t, files[0].TransferID, f.TransferID)
 	}
 
-	some, err := s.ListFiles(t.Context(), store.Query{TransferID: files[0].TransferID, AfterID: files[1].ID, Limit: 1})
+	some, err := s.ListFiles(t.Context(), store.Query{TransferID: files[0].TransferID, After: store.Cursor{ID: files[1].ID}, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, []int64{files[2].ID}, fileIDs(some))
 }
@@ -86,9 +86,9 @@ func listNothing(t *testing.T, s store.Store) {
 	none(store.Query{})
 	files := create(t, s, "acme", 2)
 	none(store.Query{TransferID: newID()})
-	none(store.Query{AfterID: files[1].ID})
-	none(store.Query{AfterID: math.MaxInt64})
-	none(store.Query{TransferID: files[0].TransferID, AfterID: files[1].ID, Limit: 5})
+	none(store.Query{After: store.Cursor{ID: files[1].ID}})
+	none(store.Query{After: store.Cursor{ID: math.MaxInt64}})
+	none(store.Query{TransferID: files[0].TransferID, After: store.Cursor{ID: files[1].ID}, Limit: 5})
 }
 
 func listCopies(t *testing.T, s store.Store) {
@@ -132,8 +132,8 @@ func countStates(t *testing.T, s store.Store) {
 func countWholeQuery(t *testing.T, s store.Store) {
 	files := create(t, s, "acme", 5)
 	want := map[store.State]int64{store.Queued: 5}
-	requireCounts(t, s, store.Query{AfterID: files[3].ID, Limit: 1}, want)
-	requireCounts(t, s, store.Query{TransferID: files[0].TransferID, AfterID: files[4].ID, Limit: 2}, want)
+	requireCounts(t, s, store.Query{After: store.Cursor{ID: files[3].ID}, Limit: 1}, want)
+	requireCounts(t, s, store.Query{TransferID: files[0].TransferID, After: store.Cursor{ID: files[4].ID}, Limit: 2}, want)
 }
 
 func countAbsent(t *testing.T, s store.Store) {

@@ -78,7 +78,7 @@ func filesOf(t *testing.T, s store.Store, transferID string) []store.File {
 // row returns the file as it is stored now.
 func row(t *testing.T, s store.Store, id int64) store.File {
 	t.Helper()
-	files, err := s.ListFiles(t.Context(), store.Query{AfterID: id - 1, Limit: 1})
+	files, err := s.ListFiles(t.Context(), store.Query{After: store.Cursor{ID: id - 1}, Limit: 1})
 	require.NoError(t, err)
 	require.Len(t, files, 1)
 	require.Equal(t, id, files[0].ID)
