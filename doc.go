@@ -32,6 +32,11 @@
 //	})
 //	for r, err := range p.All(ctx) { … }
 //
+// [Client.ListTransfers] asks over all transfers that the Store keeps, in Waarp's vocabulary.
+//
+//	rows, err := client.ListTransfers().Partner("acme").Status(transfer.StatusInError).
+//		StartedAfter(yesterday).OrderBy(transfer.DescStart).Limit(50).All(ctx)
+//
 // # What "whole" means
 //
 // A target appears under its name only when every byte has been acknowledged: files are written under a temporary name

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ClientToken", tokenPromises},
 		{"ListFiles", listPromises},
 		{"CountFiles", countPromises},
+		{"Query", queryPromises},
 		{"Claim", claimPromises},
 		{"Limits", limitPromises},
 		{"Lease", leasePromises},
