@@ -10,8 +10,9 @@
 //		Storage:    storage, // transfer.NewMemory(), transfer.Dir(path), s3x.New(…), transfer.NewMount(…)
 //		Connectors: map[string]transfer.Connector{"acme": acme}, // sftpx.New(…)
 //	})
-//	err = client.Start(ctx)
-//	defer client.Shutdown(ctx)
+//	err = client.Start(ctx) // may be a signal's context: when it ends, running files end at a window
+//	…
+//	err = client.Shutdown(bounded) // waits for that
 //
 // # Moving files
 //

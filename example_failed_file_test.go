@@ -53,7 +53,7 @@ func ExampleConnectorFileTransferResult_Err() {
 	fmt.Println(r.StatusCode, r.FailureCode, r.FailureDetail)
 	fmt.Println("connection error:", errors.Is(r.Err(), transfer.ConnectionError))
 	fmt.Println("refused:", errors.Is(r.Err(), transfer.ConnectionRefused))
-	fmt.Println("worth another transfer later:", r.FailureDetail.Retryable())
+	fmt.Println("worth another transfer later:", r.Retryable())
 
 	if err := client.Shutdown(ctx); err != nil {
 		panic(err)

@@ -3,15 +3,16 @@
 //	s3-to-sftp -direction send     -host sftp.example.com -user alice -key id_ed25519 -to /in        /bucket/a.csv …
 //	s3-to-sftp -direction retrieve -host sftp.example.com -user alice -key id_ed25519 -to /bucket/in /out/a.csv …
 //
-// Without paths as arguments it reads them from the standard input, one in a line. S3 is set up as for every AWS tool:
-// AWS_ACCESS_KEY_ID, AWS_REGION, AWS_PROFILE and so on; -endpoint and -path-style are for other servers that speak S3.
+// Flags go before paths. Without paths as arguments it reads them from the standard input, one in a line. S3 is set up as
+// for every AWS tool: AWS_ACCESS_KEY_ID, AWS_REGION, AWS_PROFILE and so on; -endpoint and -path-style are for other
+// servers that speak S3.
 //
 // Each file that failed is a line "path: CODE (DETAIL): message" on the standard error. The exit status is 0 if all files
 // arrived, 1 if one did not, and 2 if the command was used wrongly.
 //
-// An interrupt ends it once running files have reached the end of their window; what has not arrived by then counts as
-// failed. What was moved of such a file stays behind, as a file .transfer-….part on the server or as an open multipart
-// upload: this program keeps its state in memory and cannot go on with it next time.
+// An interrupt or SIGTERM ends it once running files have reached the end of their window; what has not arrived by then
+// counts as failed. What was moved of such a file stays behind, as a file .transfer-….part on the server or as an open
+// multipart upload: this program keeps its state in memory and cannot go on with it next time.
 package main
 
 import (
@@ -57,10 +58,13 @@ func main() {
 
 // run is the program; it returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	o, err := parse(args, stdin)
+	o, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		printUsage(stdout)
 		return exitArrived
+	}
+	if err == nil && len(o.paths) == 0 {
+		err = o.readPaths(ctx, stdin, stderr)
 	}
 	var arrived bool
 	if err == nil {
@@ -70,7 +74,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var invalid *transfer.InvalidRequestException
 	switch {
 	case errors.As(err, &usage), errors.As(err, &invalid):
-		fmt.Fprintln(stderr, "s3-to-sftp:", err, "(-help explains the flags)")
+		fmt.Fprintln(stderr, "s3-to-sftp:", err)
+		fmt.Fprintln(stderr, "(-help explains the flags)")
 		return exitUsage
 	case err != nil:
 		fmt.Fprintln(stderr, "s3-to-sftp:", err)
@@ -100,7 +105,6 @@ func (o options) transfer(ctx context.Context, stdout, stderr io.Writer) (arrive
 	if err != nil {
 		return false, err
 	}
-	// An interrupt must not cut files off, which ending this context would.
 	if err := client.Start(ctx); err != nil {
 		return false, err
 	}

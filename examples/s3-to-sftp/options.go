@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -56,7 +55,7 @@ type options struct {
 
 const usage = `usage: s3-to-sftp -direction send|retrieve -host HOST[:PORT] -user USER [flags] [PATH ...]
 
-Paths in S3 are /bucket/key. Without paths, they are read from the standard input, one in a line.
+Paths in S3 are /bucket/key. Without paths, they are read from the standard input, one in a line. Flags go before paths.
 
 Environment:
   AWS_…                 as for every AWS tool
@@ -71,9 +70,9 @@ Flags:
 func (o *options) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("s3-to-sftp", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // run prints the error
-	f.StringVar(&o.direction, "direction", "", "`send` from S3 to the server, or retrieve from it")
+	f.StringVar(&o.direction, "direction", "", "the `direction`: send, from S3 to the server, or retrieve, from it to S3")
 	f.StringVar(&o.to, "to", "", "target `directory`: on the server (default: the user's home), or /bucket/prefix")
-	f.TextVar((*overwriteFlag)(&o.overwrite), "overwrite", overwriteFlag(transfer.OverwriteReplace), "what happens to a target that is there: `replace`, fail or skip")
+	f.TextVar((*overwriteFlag)(&o.overwrite), "overwrite", overwriteFlag(transfer.OverwriteReplace), "the `policy` for a target that is there: replace, fail or skip")
 	f.StringVar(&o.host, "host", os.Getenv("SFTP_HOST"), "the server, `host[:port]`")
 	f.StringVar(&o.user, "user", os.Getenv("SFTP_USER"), "the account's `name`")
 	f.StringVar(&o.key, "key", "", "`file` with the private key")
@@ -96,13 +95,19 @@ func printUsage(w io.Writer) {
 	flags.PrintDefaults()
 }
 
-// parse reads the command line, and the paths from stdin if it has none.
-func parse(args []string, stdin io.Reader) (options, error) {
+// parse reads the command line.
+func parse(args []string) (options, error) {
 	var o options
 	flags := o.flags()
 	if err := flags.Parse(args); err != nil {
 		return o, usageError{err}
 	}
+	for _, arg := range flags.Args() {
+		if strings.HasPrefix(arg, "-") {
+			return o, usageError{fmt.Errorf("%s is behind the paths (put flags before them; if it is a file, write ./%[1]s)", arg)}
+		}
+	}
+	o.paths = flags.Args()
 	var wrong []error
 	require := func(ok bool, problem string) {
 		if !ok {
@@ -116,22 +121,17 @@ func parse(args []string, stdin io.Reader) (options, error) {
 	if len(wrong) > 0 {
 		return o, usageError{errors.Join(wrong...)}
 	}
-	if o.paths = flags.Args(); len(o.paths) > 0 {
-		return o, nil
-	}
-	lines := bufio.NewScanner(stdin)
-	for lines.Scan() {
-		if line := strings.TrimSuffix(lines.Text(), "\r"); line != "" {
-			o.paths = append(o.paths, line)
+	return o, o.checkPaths()
+}
+
+// checkPaths refuses S3's URLs, which would be taken as relative paths.
+func (o options) checkPaths() error {
+	for _, path := range append([]string{o.to}, o.paths...) {
+		if strings.HasPrefix(path, "s3://") {
+			return usageError{fmt.Errorf("%q: paths are /bucket/key, not URLs", path)}
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return o, fmt.Errorf("read paths: %w", err)
-	}
-	if len(o.paths) == 0 {
-		return o, usageError{errors.New("no paths given, neither as arguments nor on the standard input")}
-	}
-	return o, nil
+	return nil
 }
 
 // overwriteFlag is a policy as a user writes it, in lower case.

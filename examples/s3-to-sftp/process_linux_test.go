@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -103,6 +104,7 @@ func TestProcess(t *testing.T) {
 	t.Run("missing files", r.testMissing)
 	t.Run("wrong host key", r.testWrongHostKey)
 	t.Run("interrupt", r.testInterrupt)
+	t.Run("interrupt at a terminal", r.testInterruptAtTerminal)
 	t.Run("many large files at once", r.testLarge)
 	t.Run("a big file and many small ones", r.testManyAndBig)
 }
@@ -146,7 +148,29 @@ func (r *rig) testInterrupt(t *testing.T) {
 	requireExit(t, exitFailed, cmd.Wait(), cmd)
 	require.Less(t, time.Since(asked), shutdownLimit)
 	require.Contains(t, cmd.Stderr.(*bytes.Buffer).String(), "interrupted\nsparse.bin: not finished, ")
+	require.Contains(t, cmd.Stdout.(*bytes.Buffer).String(), "0 of 1 files arrived, 0 bytes\n")
 	require.NoFileExists(t, r.inBucket("interrupt", "sparse.bin"))
+}
+
+// testInterruptAtTerminal interrupts the program while a person has yet to type the first path.
+func (r *rig) testInterruptAtTerminal(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer terminal.Close()
+	cmd := r.command(t, nil, "-direction", "retrieve", "-to", "/"+r.bucket)
+	cmd.Stdin, cmd.Stderr = terminal, nil
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	printed := bufio.NewReader(stderr)
+	line, err := printed.ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "reading paths from standard input")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	rest, err := io.ReadAll(printed)
+	require.NoError(t, err)
+	require.Equal(t, "s3-to-sftp: interrupted while reading paths\n", string(rest))
+	requireExit(t, exitFailed, cmd.Wait(), cmd)
 }
 
 // testLarge wants more windows at once than the memory budget has.

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"github.com/seed62b9dc43/transfer"
 )
@@ -31,6 +29,7 @@ type watch struct {
 type progress struct {
 	files, arrived, failed int
 	bytes, known           int64 // moved, and in all files whose size is known by now
+	delivered              int64 // bytes of the files that arrived
 }
 
 // untilDone shows the progress until all files are final or ctx ends.
@@ -77,6 +76,7 @@ func (w *watch) list(ctx context.Context, visit func(transfer.ConnectorFileTrans
 		switch r.StatusCode {
 		case transfer.TransferTableStatusCompleted:
 			p.arrived++
+			p.delivered += r.BytesTransferred
 			continue
 		case transfer.TransferTableStatusFailed:
 			p.failed++
@@ -103,7 +103,7 @@ func (w *watch) report(ctx context.Context, stdout, stderr io.Writer) (missing i
 	if err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(stdout, "%d of %d files arrived, %d bytes\n", p.arrived, p.files, p.bytes)
+	fmt.Fprintf(stdout, "%d of %d files arrived, %d bytes\n", p.arrived, p.files, p.delivered)
 	return p.files - p.arrived, nil
 }
 
@@ -115,7 +115,7 @@ type view interface {
 }
 
 func newView(stderr io.Writer) view {
-	if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if isTerminal(stderr) {
 		return newBar(stderr)
 	}
 	return lines{stderr}

@@ -1,4 +1,5 @@
-// Send sends files of the current directory to the folder "in" of a partner's SFTP server.
+// Send sends files of the current directory to the folder "in" of a partner's SFTP server. Their paths are relative to
+// the current directory and stay inside it: "/etc/x" is "./etc/x". It exits with 1 unless all of them arrived.
 package main
 
 import (
@@ -30,15 +31,22 @@ func main() {
 	started := must(client.StartFileTransfer(ctx, &transfer.StartFileTransferInput{
 		ConnectorID: "acme", SendFilePaths: files, RemoteDirectoryPath: "in",
 	}))
-	must(client.Wait(ctx, started.TransferID))
+	summary := must(client.Wait(ctx, started.TransferID))
 	results := transfer.NewListFileTransferResultsPaginator(client, &transfer.ListFileTransferResultsInput{
 		ConnectorID: "acme", TransferID: started.TransferID,
 	})
 	for r, err := range results.All(ctx) {
-		fmt.Println(must(r, err).FilePath, r.StatusCode, r.BytesTransferred, r.SHA256, r.FailureCode, r.FailureMessage)
+		if failure := must(r, err).Err(); failure != nil {
+			fmt.Println(failure)
+			continue
+		}
+		fmt.Println(r.FilePath, r.BytesTransferred, r.SHA256)
 	}
 	must(0, client.Shutdown(ctx))
 	must(0, acme.Close())
+	if summary.Failed > 0 {
+		os.Exit(1)
+	}
 }
 
 func must[T any](v T, err error) T {

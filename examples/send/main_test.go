@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,14 +28,21 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestReadme keeps the program in the README the one that is compiled and run here.
+// TestReadme keeps the code in the README the one that is compiled and run here.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	program, err := os.ReadFile("main.go")
+	readme := readFile(t, filepath.Join("..", "..", "README.md"))
+	require.True(t, strings.Contains(readme, "```go\n"+readFile(t, "main.go")+"```\n"), "README.md does not hold examples/send/main.go as it is")
+	_, test, found := strings.Cut(readFile(t, "partner_test.go"), "\n// fullPartner")
+	require.True(t, found)
+	require.True(t, strings.Contains(readme, "```go\n// fullPartner"+test+"```\n"), "README.md does not hold fullPartner of examples/send/partner_test.go as it is")
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
 	require.NoError(t, err)
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	require.NoError(t, err)
-	require.True(t, strings.Contains(string(readme), "```go\n"+string(program)+"```\n"), "README.md does not hold examples/send/main.go as it is")
+	return string(content)
 }
 
 func TestSend(t *testing.T) {
@@ -56,16 +64,40 @@ func TestSend(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
 
-	program, err := os.Executable()
+	for _, test := range []struct {
+		files  []string
+		status int
+		out    string
+	}{
+		{[]string{"orders.csv"}, 0, `^orders\.csv 15 [0-9a-f]{64}\n$`},
+		{[]string{"/orders.csv"}, 0, `^/orders\.csv 15 [0-9a-f]{64}\n$`},
+		{
+			[]string{"missing.csv", "orders.csv"}, 1,
+			`^transfer missing\.csv: SEND_FILE_NOT_FOUND: .+\norders\.csv 15 [0-9a-f]{64}\n$`,
+		},
+	} {
+		status, out := program(t, dir, append([]string{server.Addr(), server.User(), "key", "known_hosts"}, test.files...)...)
+		require.Equal(t, test.status, status, out)
+		require.Regexp(t, test.out, out)
+		content, err := server.ReadFile("in/orders.csv")
+		require.NoError(t, err)
+		require.Equal(t, "id;item\n1;bolt\n", string(content))
+		require.NoError(t, server.Remove("in/orders.csv"))
+	}
+}
+
+// program runs the program in dir and returns its exit status and what it prints.
+func program(t *testing.T, dir string, args ...string) (status int, out string) {
+	t.Helper()
+	itself, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), program, server.Addr(), server.User(), "key", "known_hosts", "orders.csv", "missing.csv")
+	cmd := exec.CommandContext(t.Context(), itself, args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Regexp(t, `(?m)^orders\.csv COMPLETED 15 [0-9a-f]{64} +$`, string(out))
-	require.Regexp(t, `(?m)^missing\.csv FAILED 0  SEND_FILE_NOT_FOUND `, string(out))
-	content, err := server.ReadFile("in/orders.csv")
-	require.NoError(t, err)
-	require.Equal(t, "id;item\n1;bolt\n", string(content))
+	printed, err := cmd.CombinedOutput()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) {
+		require.NoError(t, err)
+	}
+	return cmd.ProcessState.ExitCode(), string(printed)
 }
