@@ -41,8 +41,10 @@ func TestRealServersFailClearly(t *testing.T) {
 		code, detail transfer.Code
 	}{
 		"wrong host key": {
-			spoil: func(t *testing.T, c *sftpx.Config) { c.HostKeys = transfertest.StartSFTP(t, transfertest.SFTPOptions{}).HostKeys() },
-			in:    send(""), code: transfer.ConnectionError, detail: transfer.HostKeyMismatch,
+			spoil: func(t *testing.T, c *sftpx.Config) {
+				c.HostKeys = transfertest.StartSFTP(t, transfertest.SFTPOptions{}).HostKeys()
+			},
+			in: send(""), code: transfer.ConnectionError, detail: transfer.HostKeyMismatch,
 		},
 		"wrong password": {
 			spoil: func(_ *testing.T, c *sftpx.Config) {
