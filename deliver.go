@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
@@ -86,20 +84,7 @@ func (e *engine) deliver(j *job) (err error) {
 		return err
 	}
 	j.opened()
-	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
-	if err := j.confirm(ctx, e.cfg.Lease, func() { hint(e.flush) }); err != nil {
-		return err
-	}
-	dst, err := d.create(ctx)
-	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
-		j.skipped()
-		return nil
-	}
-	if err != nil {
-		return atStep(stepCreate, err)
-	}
-	d.created = true
-	err = d.move(ctx, dst)
+	err = d.run(ctx)
 	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
 		j.skipped()
 		return nil
@@ -117,6 +102,20 @@ type delivery struct {
 	window    int64
 	at        position
 	created   bool
+}
+
+// run brings the source to its target.
+func (d *delivery) run(ctx context.Context) error {
+	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
+	if err := d.engine.confirm(ctx, d.job); err != nil {
+		return err
+	}
+	dst, err := d.create(ctx)
+	if err != nil {
+		return atStep(stepCreate, err)
+	}
+	d.created = true
+	return d.move(ctx, dst)
 }
 
 // create opens the target, going on where an earlier attempt ended if the source is still the same.
@@ -203,13 +202,13 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 
 // finish brings the windows over and publishes the file.
 func (d *delivery) finish(ctx context.Context, c *copier) error {
-	j, e, dst := d.job, d.engine, c.dst
+	j, dst := d.job, c.dst
 	sum, err := c.run(ctx)
 	if err != nil {
 		return err
 	}
 	j.enter(store.PhaseFinalize)
-	if err := j.confirm(ctx, e.cfg.Lease, func() { hint(e.flush) }); err != nil {
+	if err := d.engine.confirm(ctx, j); err != nil {
 		return err
 	}
 	if err := dst.Commit(ctx, sum); err != nil {
@@ -227,7 +226,7 @@ func (d *delivery) discardLast(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if d.job.confirm(ctx, d.engine.cfg.Lease, func() { hint(d.engine.flush) }) == nil {
+	if d.engine.confirm(ctx, d.job) == nil {
 		d.discard(ctx, last)
 	}
 }
@@ -252,141 +251,11 @@ func (d *delivery) abort(ctx context.Context, dst Sink) {
 	j, e := d.job, d.engine
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	err := j.confirm(cleanup, e.cfg.Lease, func() { hint(e.flush) })
+	err := e.confirm(cleanup, j)
 	if err == nil {
 		err = dst.Abort(cleanup)
 	}
 	if err != nil {
 		e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
 	}
-}
-
-// step is what was being done when something failed.
-type step string
-
-const (
-	stepConnect step = "connect"
-	stepOpen    step = "open source"
-	stepRead    step = "read source"
-	stepCreate  step = "create target"
-	stepWrite   step = "write target"
-	stepCommit  step = "finish target"
-)
-
-// stepError is an error with the step at which it happened; the innermost one counts.
-type stepError struct {
-	step step
-	err  error
-}
-
-func (e stepError) Error() string { return string(e.step) + ": " + e.err.Error() }
-func (e stepError) Unwrap() error { return e.err }
-
-func atStep(s step, err error) error {
-	var known stepError
-	if err == nil || errors.As(err, &known) {
-		return err
-	}
-	return stepError{s, err}
-}
-
-// describe makes the published failure of an error: code, finer cause, and a message with host, path and phase.
-func (e *engine) describe(f *store.File, err error) store.Failure {
-	at := stepError{step: "move"}
-	errors.As(err, &at)
-	code, detail := publish(f.Direction, at.step, CodeOf(err))
-	return store.Failure{Code: string(code), Detail: string(detail), Message: e.message(f, at.step, err)}
-}
-
-// publish maps a cause to AWS's code for it and, where that says less, the cause itself as the detail.
-func publish(d store.Direction, s step, cause Code) (code, detail Code) {
-	if p, ok := publishedCodes[cause]; ok {
-		return p, cause
-	}
-	switch cause {
-	case FileNotFound:
-		switch {
-		case s == stepConnect:
-			return ConnectionError, cause
-		case s == stepCreate || s == stepWrite || s == stepCommit:
-			return DirectoryNotFound, ""
-		case d == store.Send:
-			return SendFileNotFound, ""
-		default:
-			return RetrieveFileNotFound, ""
-		}
-	case AssumeRoleError, UnsupportedOperationError, ConnectionError, ReadFileError, WriteFileError, TimeoutError,
-		ListDirectoryError, SendFileNotFound, RetrieveFileNotFound, DirectoryNotFound, PathNotFound, RenameError,
-		DeleteError, InternalError:
-		return cause, ""
-	default: // PermissionDenied, NoSpace, …, or a code that this package does not know
-		detail = cause
-		if strings.Trim(string(cause), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || len(cause) > 64 {
-			detail = "" // the message has it
-		}
-		if cause == UnknownError || cause == Cancelled || cause == CheckpointLost {
-			detail = ""
-		}
-		switch s {
-		case stepConnect:
-			return ConnectionError, detail
-		case stepOpen, stepRead:
-			return ReadFileError, detail
-		case stepCreate, stepWrite, stepCommit:
-			return WriteFileError, detail
-		}
-		return InternalError, detail
-	}
-}
-
-const maxMessage = 1024
-
-// message says where, what and why. What comes from the other side is cut and cleaned.
-func (e *engine) message(f *store.File, s step, err error) string {
-	remoteStep := s == stepConnect || (f.Direction == store.Send) == (s == stepCreate || s == stepWrite || s == stepCommit)
-	where := "storage"
-	if named, ok := e.cfg.Storage.(fmt.Stringer); ok {
-		where = named.String()
-	}
-	if remoteStep {
-		where = e.cfg.Connectors[f.ConnectorID].Info().URL
-	}
-	path := f.SourcePath
-	if s == stepCreate || s == stepWrite || s == stepCommit {
-		path = f.TargetPath
-	}
-	host := where[strings.LastIndexAny(where, "/@")+1:]
-	why := strings.TrimPrefix(reason(err, path, host), host+": ")
-	text := fmt.Sprintf("%s %s on %s: %s", s, path, where, why)
-	if s == stepConnect {
-		text = fmt.Sprintf("connect to %s for %s: %s", where, path, why)
-	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return shorten(text, maxMessage)
-}
-
-// reason is the text of err without the steps around it, and without the path, the host and the code that the result says
-// anyway.
-func reason(err error, path, host string) string {
-	var s stepError
-	for errors.As(err, &s) {
-		err = s.err
-		s = stepError{}
-	}
-	e, ok := err.(*Error)
-	switch {
-	case ok && e.Err == nil && words[e.Code] != "":
-		return words[e.Code]
-	case !ok || e.Path != path && e.Path != host:
-		return err.Error()
-	case e.Err == nil:
-		return string(e.Code)
-	}
-	return e.Err.Error()
 }

@@ -204,12 +204,12 @@ func (j *job) hasLost() bool {
 	return j.lost
 }
 
-// confirm returns once the lease is known to last for at least half its term, which makes it safe to publish or remove
-// what was delivered; a file that took less than that costs no call to the Store.
-func (j *job) confirm(ctx context.Context, lease time.Duration, ask func()) error {
+// confirm returns once the lease of j is known to last for at least half its term, which makes it safe to begin, publish or
+// remove what is delivered; a file that took less than that costs no call to the Store.
+func (e *engine) confirm(ctx context.Context, j *job) error {
 	for {
 		j.mu.Lock()
-		lost, fresh, verdict := j.lost, age(j.leased) < lease/2, j.verdict
+		lost, fresh, verdict := j.lost, age(j.leased) < e.cfg.Lease/2, j.verdict
 		j.mu.Unlock()
 		switch {
 		case lost:
@@ -219,7 +219,7 @@ func (j *job) confirm(ctx context.Context, lease time.Duration, ask func()) erro
 		case fresh:
 			return nil
 		}
-		ask()
+		hint(e.flush)
 		select {
 		case <-verdict:
 		case <-ctx.Done():
