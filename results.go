@@ -340,7 +340,7 @@ func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, 
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	finished := c.cfg.Store.Watch(watch, store.FilesFinished)
-	poll := time.NewTicker(c.cfg.PollInterval)
+	poll := time.NewTicker(min(c.cfg.PollInterval, waitInterval))
 	defer poll.Stop()
 	var s TransferSummary
 	for {
@@ -351,11 +351,22 @@ func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, 
 		if s = summarize(counts); s.Completed+s.Failed == s.Files {
 			return s, nil
 		}
+		hint := finished
+		if s.Files-s.Completed-s.Failed > manyFiles {
+			hint = nil // each count costs the Store something, and many files finish in a moment
+		}
 		select {
-		case <-finished:
+		case <-hint:
 		case <-poll.C:
 		case <-ctx.Done():
 			return s, fmt.Errorf("wait for transfer %s: %w", transferID, ctx.Err())
 		}
 	}
 }
+
+// waitInterval is how often Wait looks at least; with a longer PollInterval many small files would be done long before it
+// sees it.
+const waitInterval = 100 * time.Millisecond
+
+// manyFiles is how many must be left for Wait to look at intervals only, and not after each hint.
+const manyFiles = 100
