@@ -1,0 +1,30 @@
+package sqlitestore_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/seed62b9dc43/transfer/store"
+	"github.com/seed62b9dc43/transfer/store/sqlitestore"
+	"github.com/seed62b9dc43/transfer/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, path(t), sqlitestore.Options{}) })
+}
+
+func path(t testing.TB) string { return filepath.Join(t.TempDir(), "transfers.db") }
+
+func open(t testing.TB, path string, o sqlitestore.Options) *sqlitestore.Store {
+	t.Helper()
+	s, err := sqlitestore.Open(path, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}

@@ -1,0 +1,160 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// attempt is how long SQLite waits by itself for another process to end its writing. It does not look at contexts
+// meanwhile, so it is short, and begin tries again.
+const attempt = 50 * time.Millisecond
+
+// writer is the one connection that writes. Its statements are short and run without a context: the driver starts a
+// goroutine for each statement that has one.
+type writer struct {
+	turn        chan struct{} // holds one token; who has it may use what follows
+	busyTimeout time.Duration
+	db          *sql.DB
+	conn        *sql.Conn
+	statements  map[string]*sql.Stmt // by their text
+}
+
+func openWriter(path string, o Options) (*writer, error) {
+	synchronous := "synchronous(NORMAL)"
+	if o.FullSync {
+		synchronous = "synchronous(FULL)"
+	}
+	db, err := sql.Open("sqlite", dsn(path, busyPragma(o.BusyTimeout), "journal_mode(WAL)", synchronous))
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{turn: make(chan struct{}, 1), busyTimeout: o.BusyTimeout, db: db, statements: make(map[string]*sql.Stmt)}
+	if w.conn, err = db.Conn(context.Background()); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA "+busyPragma(attempt)); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	w.turn <- struct{}{}
+	return w, nil
+}
+
+func (w *writer) close() error {
+	var errs []error
+	for _, s := range w.statements {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close(), w.db.Close())...)
+}
+
+// transact calls do in a transaction. now is when it began, read once the database was locked, so that times grow in
+// the order of transactions.
+func (w *writer) transact(ctx context.Context, do func(w *writer, now micros) error) (err error) {
+	select {
+	case <-w.turn:
+		defer func() { w.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_, _ = w.exec("ROLLBACK") // fails where SQLite has rolled back by itself, as it does when the disk is full
+		}
+	}()
+	if err := do(w, microsOf(time.Now())); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err = w.exec("COMMIT")
+	return err
+}
+
+// begin locks the database for writing.
+func (w *writer) begin(ctx context.Context) error {
+	deadline := time.Now().Add(w.busyTimeout)
+	for {
+		_, err := w.exec("BEGIN IMMEDIATE")
+		if !hasCode(err, sqlite3.SQLITE_BUSY) || time.Now().After(deadline) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// hasCode tells whether SQLite gave err with this code or one of its finer ones.
+func hasCode(err error, codes ...int) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, code := range codes {
+		if e.Code()&0xff == code {
+			return true
+		}
+	}
+	return false
+}
+
+// prepared returns the statement of this text; the texts are few.
+func (w *writer) prepared(text string) (*sql.Stmt, error) {
+	if s := w.statements[text]; s != nil {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(context.Background(), text)
+	if err == nil {
+		w.statements[text] = s
+	}
+	return s, err
+}
+
+func (w *writer) exec(text string, args ...any) (sql.Result, error) {
+	s, err := w.prepared(text)
+	if err != nil {
+		return nil, err
+	}
+	return s.Exec(args...)
+}
+
+// row reads one row, or gives sql.ErrNoRows.
+func (w *writer) row(text string, args []any, into ...any) error {
+	s, err := w.prepared(text)
+	if err != nil {
+		return err
+	}
+	return s.QueryRow(args...).Scan(into...)
+}
+
+// each calls scan for each row.
+func (w *writer) each(text string, args []any, scan func(*sql.Rows) error) error {
+	s, err := w.prepared(text)
+	if err != nil {
+		return err
+	}
+	rows, err := s.Query(args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+func eachRow(rows *sql.Rows, scan func(*sql.Rows) error) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
