@@ -48,6 +48,6 @@
 // # What is not done yet
 //
 // A failed file is not tried again by itself, and nothing cancels or pauses a file; start another transfer for what
-// failed. The only Store so far lives in memory, so a file survives Shutdown and a new Client in the same program, not
-// the end of the program.
+// failed. The default Store lives in memory, and forgets everything when the program ends; packages store/sqlitestore and
+// store/pgstore keep it, and files go on where a program that ended or crashed had left them.
 package transfer

@@ -24,7 +24,7 @@ type Config struct {
 	Storage Storage
 
 	// Store keeps the state of all transfers. Default: store.NewMemory(), which forgets everything when the
-	// process ends. Clients over one Store must have the same connectors, by id, and the same Storage.
+	// process ends (see packages sqlitestore and pgstore). Clients over one Store must have the same connectors, by id, and the same Storage.
 	Store store.Store
 
 	// Connectors are the partners, by connector id (1 to 255 characters). The Client never closes them.

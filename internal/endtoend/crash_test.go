@@ -1,0 +1,153 @@
+package endtoend
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/pem"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/sftpx"
+	"github.com/seed62b9dc43/transfer/store/sqlitestore"
+	"github.com/seed62b9dc43/transfer/transfertest"
+)
+
+// workerVariable holds the folder of a worker process: this test binary, started again.
+const workerVariable = "TRANSFER_TEST_WORKER"
+
+// TestWorkerProcess is not a test of its own: it is what the process does that TestAKilledProcess kills.
+func TestWorkerProcess(t *testing.T) {
+	dir := os.Getenv(workerVariable)
+	if dir == "" {
+		t.Log("only in a worker process")
+		return
+	}
+	client := crashClient(t, dir)
+	require.NoError(t, client.Start(context.Background()))
+	_, err := os.Stdin.Read(make([]byte, 1)) // until the parent closes it
+	t.Log(err)
+	require.NoError(t, client.Shutdown(context.Background()))
+}
+
+// crashClient is a client over what is in dir: queue, outbox, and how to reach the partner.
+func crashClient(t *testing.T, dir string) *transfer.Client {
+	t.Helper()
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return data
+	}
+	signer, err := ssh.ParsePrivateKey(read("key"))
+	require.NoError(t, err)
+	connector, err := sftpx.New(sftpx.Config{
+		Addr: string(read("addr")), User: "alice", HostKeys: strings.Split(string(read("hostkeys")), "\n"),
+		Auth: []sftpx.Auth{sftpx.PublicKey(signer)},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, connector.Close()) })
+	storage, err := transfer.Dir(filepath.Join(dir, "outbox"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, storage.Close()) })
+	st, err := sqlitestore.Open(filepath.Join(dir, "queue.db"), sqlitestore.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	client, err := transfer.New(transfer.Config{
+		Storage: storage, Store: st, Connectors: map[string]transfer.Connector{"acme": connector},
+		WindowSize: 256 << 10, Lease: time.Second, ProgressInterval: 50 * time.Millisecond, PollInterval: 50 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	return client
+}
+
+func startWorker(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	worker := exec.Command(os.Args[0], "-test.run=^TestWorkerProcess$", "-test.v")
+	worker.Env = append(os.Environ(), workerVariable+"="+dir)
+	var output bytes.Buffer
+	worker.Stdout, worker.Stderr = &output, &output
+	stdin, err := worker.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, worker.Start())
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = worker.Wait()
+		if t.Failed() {
+			t.Logf("worker said:\n%s", output.String())
+		}
+	})
+	return worker
+}
+
+// TestAKilledProcess: files go on in another process from where one that was killed had come to.
+func TestAKilledProcess(t *testing.T) {
+	t.Parallel()
+	private, public := newKey(t)
+	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{
+		User: "alice", AuthorizedKeys: []ssh.PublicKey{public},
+		Faults: transfertest.SFTPFaults{Conn: transfertest.ConnFaults{BytesPerSecond: 8 << 20}},
+	})
+	require.NoError(t, server.MkdirAll("/in"))
+	dir := t.TempDir()
+	data := content(3, 16<<20)
+	for name, text := range map[string][]byte{
+		"addr": []byte(server.Addr()), "hostkeys": []byte(strings.Join(server.HostKeys(), "\n")), "key": private, "outbox/a.bin": data,
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	client := crashClient(t, dir) // it only submits and lists
+	out, err := client.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{
+		ConnectorID: "acme", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "/in",
+	})
+	require.NoError(t, err)
+	result := func() transfer.ConnectorFileTransferResult {
+		page, err := client.ListFileTransferResults(t.Context(), &transfer.ListFileTransferResultsInput{ConnectorID: "acme", TransferID: out.TransferID})
+		require.NoError(t, err)
+		return page.FileTransferResults[0]
+	}
+
+	first := startWorker(t, dir)
+	require.Eventually(t, func() bool { return result().Rank >= 8 }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, first.Process.Kill())
+	_ = first.Wait()
+	came := result().Rank
+	before := server.Requests(transfertest.SFTPWrite)
+	server.SetFaults(transfertest.SFTPFaults{})
+
+	startWorker(t, dir)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err = client.Wait(ctx, out.TransferID)
+	require.NoError(t, err)
+	r := result()
+	require.Equal(t, transfer.TransferTableStatusCompleted, r.StatusCode, r.FailureMessage)
+	require.Equal(t, 2, r.Attempts)
+	got, err := server.ReadFile("/in/a.bin")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, got), "byte-identical")
+	require.Empty(t, temporary(server.Files()))
+	left := int64(64) - came
+	require.LessOrEqual(t, int64(server.Requests(transfertest.SFTPWrite)-before), left*8+1,
+		"acknowledged windows are not sent again: %d windows were left, of 8 packets each", left)
+}
+
+// newKey returns a private key as OpenSSH writes it, and its public half.
+func newKey(t *testing.T) (private []byte, public ssh.PublicKey) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	block, err := ssh.MarshalPrivateKey(key, "")
+	require.NoError(t, err)
+	signer, err := ssh.NewSignerFromKey(key)
+	require.NoError(t, err)
+	return pem.EncodeToMemory(block), signer.PublicKey()
+}
