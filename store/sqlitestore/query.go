@@ -12,6 +12,7 @@ import (
 // SQLite reads the tables of a CROSS JOIN in the order in which they stand.
 const (
 	fromFiles     = " FROM files f"
+	fromRunning   = " FROM files f INDEXED BY files_leased" // SQLite does not know that there are few
 	withTransfers = " CROSS JOIN transfers t ON t.seq = f.transfer"
 	fromTransfers = " FROM transfers t CROSS JOIN files f ON f.id BETWEEN t.first_file AND t.first_file + t.files - 1"
 )
@@ -86,7 +87,7 @@ func (c *conditions) add(term string, args ...any) {
 func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (string, []any) {
 	if !merge {
 		c.states(q.States)
-		return head + c.source(q) + tail, c.args
+		return head + c.source(q, fromFiles) + tail, c.args
 	}
 	states := store.States()
 	if q.States != nil {
@@ -97,18 +98,19 @@ func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (str
 	for _, state := range states {
 		one := conditions{terms: slices.Clone(c.terms)}
 		one.add(fmt.Sprintf("f.state = %d", int(state)))
+		from := fromRunning
 		if state != store.Running {
+			from = fromFiles
 			one.add("f.state <> 2") // SQLite uses a partial index only where its own words are said
 		}
-		selects = append(selects, head+one.source(q)+tail)
+		selects = append(selects, head+one.source(q, from)+tail)
 		args = append(args, c.args...)
 	}
 	return strings.Join(selects, " UNION ALL "), args
 }
 
-// source is the FROM and the WHERE.
-func (c *conditions) source(q *store.Query) string {
-	from := fromFiles
+// source is the FROM, of files unless they are found by their transfers, and the WHERE.
+func (c *conditions) source(q *store.Query, from string) string {
 	if byTransfer(q) {
 		from = fromTransfers
 	} else if q.RuleName != "" || len(q.Metadata) > 0 {
