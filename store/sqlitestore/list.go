@@ -34,6 +34,9 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 	var files []store.File
 	var scan scanner
 	text, args := listText(&q)
+	if text == "" {
+		return nil, nil
+	}
 	err := reader{ctx, s.readers}.each(text, args, func(rows *sql.Rows) error {
 		files = append(files, store.File{})
 		return scan.file(rows, &files[len(files)-1])
@@ -52,6 +55,9 @@ func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]
 	defer s.leave()
 	counts := make(map[store.State]int64)
 	text, args := countText(&q)
+	if text == "" {
+		return counts, nil
+	}
 	err := reader{ctx, s.readers}.each(text, args, func(rows *sql.Rows) error {
 		var state store.State
 		var n int64

@@ -35,6 +35,9 @@ func migrate(w *writer) error {
 			return fmt.Errorf("the file has version %d of the schema, this program knows versions up to %d (use a newer program)",
 				version, len(files))
 		}
+		if version == len(files) {
+			return nil
+		}
 		for ; version < len(files); version++ {
 			if err := w.script(files[version]); err != nil {
 				return fmt.Errorf("migrate to version %d of the schema: %w", version+1, err)

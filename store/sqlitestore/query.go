@@ -1,64 +1,58 @@
 package sqlitestore
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// statement is a SELECT in the making.
-type statement struct {
-	where []string
-	args  []any
-}
+// SQLite reads the tables of a CROSS JOIN in the order in which they stand.
+const (
+	fromFiles     = " FROM files f"
+	fromRunning   = " FROM files f INDEXED BY files_leased" // SQLite does not know that there are few
+	withTransfers = " CROSS JOIN transfers t ON t.seq = f.transfer"
+	fromTransfers = " FROM transfers t CROSS JOIN files f ON f.id BETWEEN t.first_file AND t.first_file + t.files - 1"
+)
 
-func (s *statement) filter(condition string, args ...any) {
-	s.where = append(s.where, condition)
-	s.args = append(s.args, args...)
-}
-
-// listText returns the statement that lists what q selects, in its order.
+// listText returns the statement that lists what q selects, in its order; it is empty if that is nothing. The statement
+// finds ids first, and reads whole rows only for those that are on the page.
 func listText(q *store.Query) (string, []any) {
-	var s statement
-	from := s.filters(q)
 	column, direction, behind := order(q.Order)
+	var c conditions
+	c.filters(q)
 	if (q.After != store.Cursor{}) {
-		at, id := any(q.After.Text), q.After.ID
-		switch column {
-		case "f.id":
-			s.filter("f.id"+behind+"?", id)
-		case "f.source_path":
-			s.filter("(f.source_path, f.id)"+behind+"(?, ?)", at, id)
-		default:
-			at, id = place(q.After)
-			s.filter("("+column+", f.id)"+behind+"(?, ?)", at, id)
-		}
+		c.cursor(q.After, column, behind)
 	}
-	text := "SELECT " + fileColumns + from + s.conditions() + " ORDER BY " + column + direction
-	if column != "f.id" {
-		text += ", f.id" + direction
+	merge := !narrow(q) && column != "f.source_path" && (column != "f.id" || q.Partner != "" || q.States != nil)
+	ids, args := c.selects(q, "SELECT f.id AS id, "+column+" AS place", "", merge)
+	if ids == "" {
+		return "", nil
 	}
 	limit := int64(math.MaxInt64)
 	if q.Limit > 0 {
 		limit = int64(q.Limit)
 	}
-	return text + " LIMIT ? OFFSET ?", append(s.args, limit, int64(max(0, q.Offset)))
+	text := fmt.Sprintf("SELECT %s FROM (%s ORDER BY place%s, id%[3]s LIMIT ? OFFSET ?) p CROSS JOIN files f ON f.id = p.id%s"+
+		" ORDER BY p.place%[3]s, p.id%[3]s", fileColumns, ids, direction, withTransfers)
+	return text, append(args, limit, int64(max(0, q.Offset)))
 }
 
-// countText returns the statement that counts what q selects by state.
+// countText returns the statement that counts what q selects by state; it is empty if that is nothing.
 func countText(q *store.Query) (string, []any) {
-	var s statement
-	from := s.filters(q)
-	return "SELECT f.state, count(*)" + from + s.conditions() + " GROUP BY f.state", s.args
+	var c conditions
+	c.filters(q)
+	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", !narrow(q))
 }
 
 // order returns the column of an order, its direction and the operator for what is behind a place in it.
 func order(o store.Order) (column, direction, behind string) {
-	direction, behind = " ASC", " > "
+	direction, behind = "", ">"
 	switch o {
 	case store.ByIDDesc, store.BySourceDesc, store.ByStartDesc, store.ByStopDesc:
-		direction, behind = " DESC", " < "
+		direction, behind = " DESC", "<"
 	}
 	switch o {
 	case store.BySource, store.BySourceDesc:
@@ -71,59 +65,102 @@ func order(o store.Order) (column, direction, behind string) {
 	return "f.id", direction, behind
 }
 
-func (s *statement) conditions() string {
-	if len(s.where) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(s.where, " AND ")
+// narrow tells whether q has a filter that leads to few files by itself, whatever their state.
+func narrow(q *store.Query) bool { return byTransfer(q) || q.LocalPath != "" || q.LocalPrefix != "" }
+
+// byTransfer tells whether the files are found by the range of ids that each transfer has.
+func byTransfer(q *store.Query) bool { return q.TransferID != "" || q.FollowID != "" }
+
+// conditions are terms of a WHERE and what is bound to them.
+type conditions struct {
+	terms []string
+	args  []any
 }
 
-// filters adds q's filters and returns the tables to read, in the order of CROSS JOIN, which SQLite keeps: the files
-// first, or, where few transfers are asked for, these and the range of ids that each has.
-func (s *statement) filters(q *store.Query) (from string) {
-	from = " FROM files f CROSS JOIN transfers t ON t.seq = f.transfer"
-	if q.TransferID != "" || q.FollowID != "" {
-		from = " FROM transfers t CROSS JOIN files f ON f.id BETWEEN t.first_file AND t.first_file + t.files - 1"
+func (c *conditions) add(term string, args ...any) {
+	c.terms = append(c.terms, term)
+	c.args = append(c.args, args...)
+}
+
+// selects returns head FROM … WHERE … tail. With merge it is one such SELECT for each state, each of which reads an index
+// by state in the order of the list, so that SQLite merges them and sorts nothing.
+func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (string, []any) {
+	if !merge {
+		c.states(q.States)
+		return head + c.source(q, fromFiles) + tail, c.args
 	}
+	states := store.States()
+	if q.States != nil {
+		states = slices.Compact(slices.Sorted(slices.Values(q.States)))
+	}
+	var selects []string
+	var args []any
+	for _, state := range states {
+		one := conditions{terms: slices.Clone(c.terms)}
+		one.add(fmt.Sprintf("f.state = %d", int(state)))
+		from := fromRunning
+		if state != store.Running {
+			from = fromFiles
+			one.add("f.state <> 2") // SQLite uses a partial index only where its own words are said
+		}
+		selects = append(selects, head+one.source(q, from)+tail)
+		args = append(args, c.args...)
+	}
+	return strings.Join(selects, " UNION ALL "), args
+}
+
+// source is the FROM, of files unless they are found by their transfers, and the WHERE.
+func (c *conditions) source(q *store.Query, from string) string {
+	if byTransfer(q) {
+		from = fromTransfers
+	} else if q.RuleName != "" || len(q.Metadata) > 0 {
+		from += withTransfers
+	}
+	if len(c.terms) == 0 {
+		return from
+	}
+	return from + " WHERE " + strings.Join(c.terms, " AND ")
+}
+
+// filters adds q's filters but for that of states.
+func (c *conditions) filters(q *store.Query) {
 	for _, f := range [...]struct{ column, want string }{
 		{"t.id", q.TransferID}, {"f.connector", q.ConnectorID}, {"t.follow_id", q.FollowID}, {"t.rule", q.RuleName},
 		{"f.partner", q.Partner}, {"f.source_path", q.SourcePath}, {"f.local_path", q.LocalPath}, {"f.code", q.Code},
 	} {
 		if f.want != "" {
-			s.filter(f.column+" = ?", f.want)
+			c.add(f.column+" = ?", f.want)
 		}
 	}
 	if q.Direction != 0 {
-		s.filter("f.direction = ?", int64(q.Direction))
+		c.add("f.direction = ?", int64(q.Direction))
 	}
-	s.prefix(q.LocalPrefix)
-	s.states(q.States)
+	c.prefix(q.LocalPrefix)
 	for key, value := range q.Metadata {
-		s.filter("EXISTS (SELECT 1 FROM json_each(t.metadata) WHERE key = ? AND value = ?)", key, value)
+		c.add("EXISTS (SELECT 1 FROM json_each(t.metadata) WHERE key = ? AND value = ?)", key, value)
 	}
 	if !q.From.IsZero() {
-		s.filter("f.start >= ?", ceil(q.From))
+		c.add("f.start >= ?", ceil(q.From))
 	}
 	if !q.To.IsZero() {
-		s.filter("f.start <= ?", floor(q.To))
+		c.add("f.start <= ?", floor(q.To))
 	}
 	if !q.Updated.IsZero() {
-		s.filter("f.updated_at >= ?", ceil(q.Updated))
+		c.add("f.updated_at >= ?", ceil(q.Updated))
 	}
-	return from
 }
 
 // prefix selects the texts from prefix on and before the next text of its length, byte by byte. The byte 0xff is in no
 // text, so it does not matter that the one after it is 0.
-func (s *statement) prefix(prefix string) {
+func (c *conditions) prefix(prefix string) {
 	if prefix == "" {
 		return
 	}
 	last := len(prefix) - 1
-	s.filter("f.local_path >= ? AND f.local_path < ?", prefix, prefix[:last]+string([]byte{prefix[last] + 1}))
+	c.add("f.local_path >= ? AND f.local_path < ?", prefix, prefix[:last]+string([]byte{prefix[last] + 1}))
 }
 
-func (s *statement) states(states []store.State) {
+func (c *conditions) states(states []store.State) {
 	if states == nil {
 		return
 	}
@@ -131,5 +168,18 @@ func (s *statement) states(states []store.State) {
 	for i, state := range states {
 		args[i] = int64(state)
 	}
-	s.filter("f.state IN ("+strings.TrimSuffix(strings.Repeat("?,", len(states)), ",")+")", args...)
+	c.add("f.state IN ("+strings.TrimSuffix(strings.Repeat("?,", len(states)), ",")+")", args...)
+}
+
+// cursor selects what is behind a place in the order of column.
+func (c *conditions) cursor(after store.Cursor, column, behind string) {
+	switch column {
+	case "f.id":
+		c.add("f.id "+behind+" ?", after.ID)
+	case "f.source_path":
+		c.add("(f.source_path, f.id) "+behind+" (?, ?)", after.Text, after.ID)
+	default:
+		at, id := place(after)
+		c.add("("+column+", f.id) "+behind+" (?, ?)", at, id)
+	}
 }

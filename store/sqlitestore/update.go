@@ -12,12 +12,12 @@ import (
 
 // Three statements and not one, because SQLite writes every index that has a column which a statement names.
 const (
-	setProgress = `UPDATE files SET phase = ?1, skipped = ?2, size = ?3, acked = ?4, block_size = ?5, rank = ?6, sha256 = ?7,
-		checkpoint = ?8, code = ?9, detail = ?10, message = ?11, updated_at = ?12, `
-	ifHeld    = ` WHERE id = ?13 AND token = ?14 AND state = 2`
-	setLease  = setProgress + `lease_until = ?15` + ifHeld
-	setReady  = setProgress + `state = ?15, ready_at = ?16, worker = '', lease_until = NULL` + ifHeld
-	setFinish = setProgress + `state = ?15, finished_at = ?12, worker = '', lease_until = NULL` + ifHeld
+	setProgress = `UPDATE files SET phase = ?, skipped = ?, size = ?, acked = ?, block_size = ?, rank = ?, sha256 = ?, checkpoint = ?,
+		code = ?, detail = ?, message = ?, updated_at = ?, `
+	ifHeld    = ` WHERE id = ? AND token = ? AND state = 2`
+	setLease  = setProgress + `lease_until = ?` + ifHeld
+	setReady  = setProgress + `state = ?, ready_at = ?, worker = '', lease_until = NULL` + ifHeld
+	setFinish = setProgress + `state = ?, finished_at = ?, worker = '', lease_until = NULL` + ifHeld
 )
 
 // Update implements [store.Store].
@@ -58,19 +58,21 @@ func (s *Store) hintChanges(changes []store.Change, verdicts []error) {
 
 // apply writes one change, or tells why not. The second result is for failures that concern all changes.
 func (w *writer) apply(c *store.Change, now micros) (verdict, failure error) {
-	args := make([]any, 0, 16)
-	args = append(args, int64(c.Phase), c.Skipped, c.Size, c.Offset, c.BlockSize, c.Rank, c.SHA256, c.Checkpoint,
-		c.Code, c.Detail, c.Message, int64(now), c.ID, c.Token)
+	checkpoint := c.Checkpoint
+	if c.State.Final() {
+		checkpoint = nil // nobody needs it any more
+	}
+	args := append(make([]any, 0, 16), int64(c.Phase), c.Skipped, c.Size, c.Offset, c.BlockSize, c.Rank, c.SHA256, checkpoint,
+		c.Code, c.Detail, c.Message, int64(now))
 	var result sql.Result
 	var err error
 	switch c.State {
 	case store.Running:
-		result, err = w.exec(setLease, append(args, now.add(c.Lease))...)
+		result, err = w.exec(setLease, append(args, now.add(c.Lease), c.ID, c.Token)...)
 	case store.Waiting, store.Interrupted:
-		result, err = w.exec(setReady, append(args, int64(c.State), now.add(max(0, c.Delay)))...)
+		result, err = w.exec(setReady, append(args, int64(c.State), now.add(max(0, c.Delay)), c.ID, c.Token)...)
 	case store.Done, store.Failed:
-		args[7] = nil // nobody needs the checkpoint any more
-		result, err = w.exec(setFinish, append(args, int64(c.State))...)
+		result, err = w.exec(setFinish, append(args, int64(c.State), int64(now), c.ID, c.Token)...)
 	default:
 		return w.refuse(c)
 	}

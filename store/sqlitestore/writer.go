@@ -29,7 +29,7 @@ func openWriter(path string, o Options) (*writer, error) {
 	if o.FullSync {
 		synchronous = "synchronous(FULL)"
 	}
-	db, err := sql.Open("sqlite", dsn(path, busyPragma(o.BusyTimeout), "journal_mode(WAL)", synchronous))
+	db, err := sql.Open("sqlite", dsn(path, busyPragma(o.BusyTimeout), "journal_mode(WAL)", synchronous, "cache_size(-32000)", "wal_autocheckpoint(4000)"))
 	if err != nil {
 		return nil, err
 	}
