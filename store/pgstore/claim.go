@@ -18,9 +18,9 @@ import (
 const lockSQL = `SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key`
 
 // Rows that are being written just now (the late update of an expired lease) are passed over, not waited for. The
-// request of a transfer comes with the first of its files only.
+// request of a transfer comes with the first of its files only. MATERIALIZED: live leases are counted once.
 const claimSQL = `
-WITH wanted AS (
+WITH wanted AS MATERIALIZED (
 	SELECT l.connector_id, l.turn, least($3, l.running - (
 		SELECT count(*) FROM @.files f
 		WHERE f.connector_id = l.connector_id AND f.state = 2 AND f.lease_until > statement_timestamp()

@@ -63,7 +63,10 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	}
 	version, err := versionOf(ctx, pool, schema)
 	if err == nil && version < len(steps) {
-		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return apply(ctx, tx, schema, steps) })
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+			version, err = apply(ctx, tx, schema, steps)
+			return err
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("pgstore: migrate schema %s: %w", schema, err)
@@ -75,17 +78,30 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	return nil
 }
 
-// apply takes the steps that are missing, while all others who want to wait.
-func apply(ctx context.Context, tx pgx.Tx, schema string, steps []migration) error {
+// apply takes the steps that are missing, while all others who want to wait, and returns the version then.
+func apply(ctx context.Context, tx pgx.Tx, schema string, steps []migration) (int, error) {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", lockKey(schema, "migrate")); err != nil {
-		return err
+		return 0, err
 	}
 	version, err := versionOf(ctx, tx, schema)
 	if err != nil || version >= len(steps) {
-		return err
+		return version, err
 	}
+	if err := enter(ctx, tx, schema); err != nil {
+		return version, err
+	}
+	for _, step := range steps[version:] {
+		if _, err := tx.Exec(ctx, step.sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return version, fmt.Errorf("version %d: %w", step.version, err)
+		}
+	}
+	return len(steps), nil
+}
+
+// enter makes the schema the one where names without a schema are, and creates it if it is missing.
+func enter(ctx context.Context, tx pgx.Tx, schema string) error {
 	exists := false
-	err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema).Scan(&exists)
+	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema).Scan(&exists)
 	if err != nil {
 		return err
 	}
@@ -94,15 +110,8 @@ func apply(ctx context.Context, tx pgx.Tx, schema string, steps []migration) err
 			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, "SET LOCAL search_path TO "+quote(schema)); err != nil {
-		return err
-	}
-	for _, step := range steps[version:] {
-		if _, err := tx.Exec(ctx, step.sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return fmt.Errorf("version %d: %w", step.version, err)
-		}
-	}
-	return nil
+	_, err = tx.Exec(ctx, "SET LOCAL search_path TO "+quote(schema))
+	return err
 }
 
 // querier is a pool or a transaction.
@@ -113,7 +122,10 @@ type querier interface {
 // versionOf returns the version of the schema, 0 if it is not there.
 func versionOf(ctx context.Context, db querier, schema string) (int, error) {
 	exists, version := false, 0
-	err := db.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", quote(schema)+".schema_version").Scan(&exists)
+	// not to_regclass: in apply it would not see what was committed while the lock was waited for
+	const found = `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = 'schema_version')`
+	err := db.QueryRow(ctx, found, schema).Scan(&exists)
 	if err != nil || !exists {
 		return 0, err
 	}

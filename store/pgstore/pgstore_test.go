@@ -20,7 +20,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // database returns a pool of connections to an empty database.
 func database(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), testenv.Postgres(t)+" pool_max_conns=8")
+	config, err := pgxpool.ParseConfig(testenv.Postgres(t) + " pool_max_conns=8")
+	require.NoError(t, err)
+	return openPool(t, config)
+}
+
+func openPool(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool
