@@ -1,0 +1,118 @@
+package pgstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// A statement of its own: the next one must see what those committed whom this one waited for. The keys are sorted, so
+// that two claims never wait for each other.
+const lockSQL = `SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key`
+
+// Rows that are being written just now (the late update of an expired lease) are passed over, not waited for. The
+// request of a transfer comes with the first of its files only. MATERIALIZED: live leases are counted once.
+const claimSQL = `
+WITH wanted AS MATERIALIZED (
+	SELECT l.connector_id, l.turn, least($3, l.running - (
+		SELECT count(*) FROM @.files f
+		WHERE f.connector_id = l.connector_id AND f.state = 2 AND f.lease_until > statement_timestamp()
+	)) AS room
+	FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS l (connector_id, running, turn)
+), ready AS (
+	SELECT r.id, row_number() OVER (PARTITION BY w.connector_id ORDER BY r.since, r.id) AS round, w.turn
+	FROM wanted w, LATERAL (
+		SELECT * FROM (
+			SELECT f.id, f.ready_at AS since FROM @.files f
+			WHERE f.connector_id = w.connector_id AND f.state IN (1, 3, 5) AND f.ready_at <= statement_timestamp()
+			ORDER BY f.ready_at, f.id LIMIT greatest(w.room, 0) FOR UPDATE SKIP LOCKED
+		) AS waiting
+		UNION ALL
+		SELECT * FROM (
+			SELECT f.id, f.lease_until FROM @.files f
+			WHERE f.connector_id = w.connector_id AND f.state = 2 AND f.lease_until <= statement_timestamp()
+			ORDER BY f.lease_until, f.id LIMIT greatest(w.room, 0) FOR UPDATE SKIP LOCKED
+		) AS expired
+		ORDER BY since, id LIMIT greatest(w.room, 0)
+	) AS r
+), picked AS (
+	SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM ready ORDER BY round, turn LIMIT $3
+), f AS (
+	UPDATE @.files f SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = $4,
+		started_at = coalesce(started_at, statement_timestamp()), updated_at = statement_timestamp(),
+		lease_until = statement_timestamp() + $5::interval
+	FROM picked WHERE f.id = picked.id
+	RETURNING f.*, picked.place
+)
+SELECT ` + fileColumns + `, t.metadata, f.place,
+	CASE WHEN row_number() OVER (PARTITION BY f.transfer_id ORDER BY f.place) = 1 THEN t.spec END
+FROM f JOIN @.transfers t ON t.id = f.transfer_id
+ORDER BY f.place`
+
+// Claim implements [store.Store].
+func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	connectors := slices.Collect(maps.Keys(r.Limits))
+	connectors = slices.DeleteFunc(connectors, func(id string) bool { return r.Limits[id] <= 0 || !storable(id) })
+	if r.Max <= 0 || len(connectors) == 0 {
+		return nil, nil
+	}
+	var claimed []store.Claimed
+	err := retry(func() (err error) {
+		claimed, err = s.claim(ctx, r, connectors)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: claim: %w", err)
+	}
+	return claimed, nil
+}
+
+// claim does it in one round trip.
+func (s *Store) claim(ctx context.Context, r store.ClaimRequest, connectors []string) ([]store.Claimed, error) {
+	rand.Shuffle(len(connectors), func(i, j int) { connectors[i], connectors[j] = connectors[j], connectors[i] })
+	limits, keys := make([]int64, len(connectors)), make([]int64, len(connectors))
+	for i, id := range connectors {
+		limits[i], keys[i] = int64(r.Limits[id]), lockKey(s.schema, "connector "+id)
+	}
+	slices.Sort(keys)
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+	batch.Queue(s.sql.lock, slices.Compact(keys))
+	var claimed []store.Claimed
+	batch.Queue(s.sql.claim, connectors, limits, r.Max, r.Worker, r.Lease).Query(func(rows pgx.Rows) (err error) {
+		claimed, err = readClaimed(rows)
+		return err
+	})
+	batch.Queue("COMMIT")
+	return claimed, s.pool.SendBatch(ctx, batch).Close()
+}
+
+func readClaimed(rows pgx.Rows) ([]store.Claimed, error) {
+	var claimed []store.Claimed
+	var place int64
+	var spec []byte
+	specs := make(map[string][]byte) // by transfer
+	in := newReader(&place, &spec)
+	for rows.Next() {
+		spec = nil
+		f, err := in.read(rows)
+		if err != nil {
+			return nil, err
+		}
+		if spec != nil {
+			specs[f.TransferID] = spec
+		}
+		claimed = append(claimed, store.Claimed{File: f, Spec: bytes.Clone(specs[f.TransferID])})
+	}
+	return claimed, rows.Err()
+}

@@ -1,0 +1,82 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// ListFiles implements [store.Store].
+func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	c := conditionsOf(&q)
+	if c.nothing {
+		return nil, nil
+	}
+	c.behind(&q)
+	var files []store.File
+	err := s.query(ctx, c.list(&q), c.args, func(rows pgx.Rows) error {
+		in := newReader()
+		for rows.Next() {
+			f, err := in.read(rows)
+			if err != nil {
+				return err
+			}
+			files = append(files, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: list files: %w", err)
+	}
+	return files, nil
+}
+
+// CountFiles implements [store.Store].
+func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]int64, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	counts := make(map[store.State]int64)
+	c := conditionsOf(&q)
+	if c.nothing {
+		return counts, nil
+	}
+	err := s.query(ctx, "SELECT state, count(*) FROM @.files"+c.where()+" GROUP BY state", c.args, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var state store.State
+			var n int64
+			if err := rows.Scan(&state, &n); err != nil {
+				return err
+			}
+			counts[state] = n
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: count files: %w", err)
+	}
+	return counts, nil
+}
+
+// query runs a statement that was put together for one call.
+func (s *Store) query(ctx context.Context, sql string, args []any, read func(pgx.Rows) error) error {
+	if s.pool.Config().ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		// planned anew for each call: the best plan depends on how many files a value selects
+		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
+	}
+	rows, err := s.pool.Query(ctx, qualify(s.schema, sql), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if err := read(rows); err != nil {
+		return err
+	}
+	return rows.Err()
+}

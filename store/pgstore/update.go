@@ -1,0 +1,165 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// The guard compares the row that is written, so it holds for what somebody else committed a moment ago, too.
+// state + 0 keeps the planner, who sees few running files in a young table, from files_leased: the primary key is right.
+const updateSQL = `
+UPDATE @.files f SET
+	state = c.state, phase = c.phase, size = c.size, acknowledged = c.acknowledged, block_size = c.block_size,
+	rank = c.rank, checkpoint = CASE WHEN c.state IN (6, 8) THEN NULL ELSE c.checkpoint END, sha256 = c.sha256,
+	skipped = c.skipped, code = c.code, detail = c.detail, message = c.message, updated_at = statement_timestamp(),
+	worker = CASE WHEN c.state = 2 THEN f.worker ELSE '' END,
+	lease_until = CASE WHEN c.state = 2 THEN statement_timestamp() + c.lease END,
+	ready_at = CASE WHEN c.state IN (3, 5) THEN statement_timestamp() + c.delay ELSE f.ready_at END,
+	finished_at = CASE WHEN c.state IN (6, 8) THEN statement_timestamp() END
+FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::interval[], $5::interval[], $6::smallint[], $7::bigint[],
+	$8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::boolean[], $14::text[], $15::text[],
+	$16::text[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank, checkpoint, sha256,
+	skipped, code, detail, message)
+WHERE f.id = c.id AND f.token = c.token AND f.state + 0 = 2
+RETURNING f.id`
+
+// Update implements [store.Store].
+func (s *Store) Update(ctx context.Context, changes []store.Change) ([]error, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	u := updating{store: s, changes: changes, verdicts: make([]error, len(changes))}
+	todo, once := u.check()
+	if len(todo) == 0 {
+		return u.verdicts, nil
+	}
+	err := error(nil)
+	if once {
+		err = u.together(ctx, todo)
+	}
+	if !once || refusesData(err) {
+		err = u.oneByOne(ctx, todo)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: update %d files: %w", len(todo), err)
+	}
+	u.announce()
+	return u.verdicts, nil
+}
+
+// refusesData reports whether the database cannot hold what it was given, which is the fault of one of the changes.
+func refusesData(err error) bool {
+	return hasCode(err, "22", "23", "54") // data exception, integrity constraint violation, program limit exceeded
+}
+
+// updating is one call of Update.
+type updating struct {
+	store    *Store
+	changes  []store.Change
+	verdicts []error
+}
+
+// check gives the verdicts that need no database and returns the other changes, and whether each file is among them
+// once.
+func (u *updating) check() (todo []int, once bool) {
+	once = true
+	seen := make(map[int64]struct{}, len(u.changes))
+	for i := range u.changes {
+		c := &u.changes[i]
+		switch c.State {
+		case store.Running, store.Waiting, store.Interrupted, store.Done, store.Failed:
+		default:
+			u.verdicts[i] = fmt.Errorf(
+				"pgstore: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
+			continue
+		}
+		if _, again := seen[c.ID]; again {
+			once = false
+		}
+		seen[c.ID] = struct{}{}
+		todo = append(todo, i)
+	}
+	return todo, once
+}
+
+// together writes changes of different files in one statement.
+func (u *updating) together(ctx context.Context, todo []int) error {
+	return retry(func() error {
+		rows, err := u.store.pool.Query(ctx, u.store.sql.update, u.arguments(todo)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		written := make(map[int64]struct{}, len(todo))
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			written[id] = struct{}{}
+		}
+		for _, i := range todo {
+			u.verdicts[i] = nil
+			if _, ok := written[u.changes[i].ID]; !ok {
+				u.verdicts[i] = store.ErrLeaseLost
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func (u *updating) oneByOne(ctx context.Context, todo []int) error {
+	for _, i := range todo {
+		err := u.together(ctx, []int{i})
+		switch {
+		case refusesData(err):
+			u.verdicts[i] = fmt.Errorf("pgstore: update file %d: %w", u.changes[i].ID, err)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// arguments returns the changes as one array for each column.
+func (u *updating) arguments(todo []int) []any {
+	n := len(todo)
+	numbers := func() []int64 { return make([]int64, n) }
+	texts := func() []string { return make([]string, n) }
+	ids, tokens, sizes, offsets, blocks, ranks := numbers(), numbers(), numbers(), numbers(), numbers(), numbers()
+	states, phases := make([]int16, n), make([]int16, n)
+	leases, delays := make([]time.Duration, n), make([]time.Duration, n)
+	checkpoints, sums, skipped := make([][]byte, n), make([][]byte, n), make([]bool, n)
+	codes, details, messages := texts(), texts(), texts()
+	for k, i := range todo {
+		c := &u.changes[i]
+		ids[k], tokens[k], states[k], phases[k] = c.ID, c.Token, int16(c.State), int16(c.Phase)
+		leases[k], delays[k] = c.Lease, max(0, c.Delay)
+		sizes[k], offsets[k], blocks[k], ranks[k] = c.Size, c.Offset, c.BlockSize, c.Rank
+		checkpoints[k], sums[k], skipped[k] = c.Checkpoint, c.SHA256, c.Skipped
+		codes[k], details[k], messages[k] = c.Code, c.Detail, c.Message
+	}
+	return []any{
+		ids, tokens, states, leases, delays, phases, sizes, offsets, blocks, ranks, checkpoints, sums, skipped, codes,
+		details, messages,
+	}
+}
+
+// announce hints at what was written.
+func (u *updating) announce() {
+	ready, finished := false, false
+	for i, verdict := range u.verdicts {
+		state := u.changes[i].State
+		ready = ready || verdict == nil && (state == store.Waiting || state == store.Interrupted)
+		finished = finished || verdict == nil && state.Final()
+	}
+	if ready {
+		u.store.announce(store.FilesReady)
+	}
+	if finished {
+		u.store.announce(store.FilesFinished)
+	}
+}
