@@ -12,11 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/internal/testenv"
 	"github.com/seed62b9dc43/transfer/sftpx"
+	"github.com/seed62b9dc43/transfer/store"
+	"github.com/seed62b9dc43/transfer/store/pgstore"
 	"github.com/seed62b9dc43/transfer/store/sqlitestore"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
@@ -57,8 +61,7 @@ func crashClient(t *testing.T, dir string) *transfer.Client {
 	storage, err := transfer.Dir(filepath.Join(dir, "outbox"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, storage.Close()) })
-	st, err := sqlitestore.Open(filepath.Join(dir, "queue.db"), sqlitestore.Options{})
-	require.NoError(t, err)
+	st := crashStore(t, dir, string(read("database")))
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	client, err := transfer.New(transfer.Config{
 		Storage: storage, Store: st, Connectors: map[string]transfer.Connector{"acme": connector},
@@ -66,6 +69,22 @@ func crashClient(t *testing.T, dir string) *transfer.Client {
 	})
 	require.NoError(t, err)
 	return client
+}
+
+// crashStore opens the queue: in PostgreSQL if a database is given, or else in a file.
+func crashStore(t *testing.T, dir, database string) store.Store {
+	t.Helper()
+	if database == "" {
+		st, err := sqlitestore.Open(filepath.Join(dir, "queue.db"), sqlitestore.Options{})
+		require.NoError(t, err)
+		return st
+	}
+	pool, err := pgxpool.New(context.Background(), database)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	st, err := pgstore.Open(context.Background(), pool, pgstore.Options{Schema: "crash"})
+	require.NoError(t, err)
+	return st
 }
 
 func startWorker(t *testing.T, dir string) *exec.Cmd {
@@ -90,6 +109,17 @@ func startWorker(t *testing.T, dir string) *exec.Cmd {
 // TestAKilledProcess: files go on in another process from where one that was killed had come to.
 func TestAKilledProcess(t *testing.T) {
 	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		killAndGoOn(t, "")
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		killAndGoOn(t, testenv.Postgres(t))
+	})
+}
+
+func killAndGoOn(t *testing.T, database string) {
 	private, public := newKey(t)
 	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{
 		User: "alice", AuthorizedKeys: []ssh.PublicKey{public},
@@ -100,6 +130,7 @@ func TestAKilledProcess(t *testing.T) {
 	data := content(3, 16<<20)
 	for name, text := range map[string][]byte{
 		"addr": []byte(server.Addr()), "hostkeys": []byte(strings.Join(server.HostKeys(), "\n")), "key": private, "outbox/a.bin": data,
+		"database": []byte(database),
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
