@@ -104,7 +104,11 @@ func start(t *testing.T, b bucket, connector transfer.Connector) *transfer.Clien
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
-	t.Cleanup(func() { require.NoError(t, client.Shutdown(context.WithoutCancel(t.Context()))) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.NoError(t, client.Shutdown(ctx))
+	})
 	return client
 }
 
