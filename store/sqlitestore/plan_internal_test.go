@@ -14,7 +14,7 @@ import (
 func plan(t *testing.T, s *Store, text string, args []any) string {
 	t.Helper()
 	var lines []string
-	err := reader{t.Context(), s.readers}.each("EXPLAIN QUERY PLAN "+text, args, func(rows *sql.Rows) error {
+	err := s.read(t.Context(), "EXPLAIN QUERY PLAN "+text, args, func(rows *sql.Rows) error {
 		var id, parent, unused int
 		var detail string
 		err := rows.Scan(&id, &parent, &unused, &detail)
