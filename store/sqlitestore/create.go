@@ -45,7 +45,9 @@ func unwrapToken(err error) error {
 // knownTransfer returns the transfer that was created with t's client token, and refuses an id that is known.
 func (w *writer) knownTransfer(t *store.Transfer) (store.Transfer, bool, error) {
 	if t.ClientToken != "" {
-		earlier, err := scanTransfer(w, "SELECT "+transferColumns+" FROM transfers WHERE client_token = ?", t.ClientToken)
+		earlier, err := scanTransfer(func(into ...any) error {
+			return w.row("SELECT "+transferColumns+" FROM transfers WHERE client_token = ?", []any{t.ClientToken}, into...)
+		})
 		if err == nil && !bytes.Equal(earlier.RequestHash, t.RequestHash) {
 			err = store.ErrTokenReused
 		}
@@ -64,17 +66,12 @@ func (w *writer) knownTransfer(t *store.Transfer) (store.Transfer, bool, error) 
 	return store.Transfer{}, false, err
 }
 
-// rower reads one row.
-type rower interface {
-	row(text string, args []any, into ...any) error
-}
-
-func scanTransfer(r rower, text, key string) (store.Transfer, error) {
+// scanTransfer reads transferColumns.
+func scanTransfer(scan func(into ...any) error) (store.Transfer, error) {
 	var t store.Transfer
 	var metadata []byte
 	var created micros
-	err := r.row(text, []any{key}, &t.ID, &t.ConnectorID, &t.ClientToken, &t.RequestHash, &t.FollowID, &t.RuleName, &metadata,
-		&t.Spec, &t.Files, &created)
+	err := scan(&t.ID, &t.ConnectorID, &t.ClientToken, &t.RequestHash, &t.FollowID, &t.RuleName, &metadata, &t.Spec, &t.Files, &created)
 	if err != nil {
 		return store.Transfer{}, err
 	}
@@ -167,7 +164,7 @@ func (s *Store) GetTransfer(ctx context.Context, id string) (store.Transfer, err
 		return store.Transfer{}, err
 	}
 	defer s.leave()
-	t, err := scanTransfer(reader{ctx, s.readers}, "SELECT "+transferColumns+" FROM transfers WHERE id = ?", id)
+	t, err := scanTransfer(s.readers.QueryRowContext(ctx, "SELECT "+transferColumns+" FROM transfers WHERE id = ?", id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Transfer{}, store.ErrNotFound
 	}

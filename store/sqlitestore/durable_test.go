@@ -211,3 +211,25 @@ func TestMetadataIsExact(t *testing.T) {
 	require.Len(t, list(t, s, store.Query{Metadata: map[string]string{}}), len(keys)+1)
 	require.Empty(t, list(t, s, store.Query{Metadata: map[string]string{"all": "1.0"}}))
 }
+
+// Processes that start together find one schema.
+func TestOpenTogether(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		at := path(t)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				s, err := sqlitestore.Open(at, sqlitestore.Options{})
+				if !assert.NoError(t, err) {
+					return
+				}
+				_, err = s.CreateTransfer(t.Context(), store.Transfer{ID: fmt.Sprint(i)}, newFiles(i, 1))
+				assert.NoError(t, err)
+				assert.NoError(t, s.Close())
+			})
+		}
+		wg.Wait()
+		require.Len(t, list(t, open(t, at, sqlitestore.Options{}), store.Query{}), 4)
+	}
+}

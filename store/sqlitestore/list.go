@@ -7,25 +7,19 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// reader reads beside the writer.
-type reader struct {
-	ctx context.Context
-	db  *sql.DB
-}
-
-func (r reader) row(text string, args []any, into ...any) error {
-	return r.db.QueryRowContext(r.ctx, text, args...).Scan(into...)
-}
-
-func (r reader) each(text string, args []any, scan func(*sql.Rows) error) error {
-	rows, err := r.db.QueryContext(r.ctx, text, args...)
+// read calls scan for each row, beside the writer.
+func (s *Store) read(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := s.readers.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
 	return eachRow(rows, scan)
 }
 
-// ListFiles implements [store.Store].
+// ListFiles implements [store.Store]. What a page costs does not depend on how many files there are, if it is one of a
+// transfer, of a follow id, of a local path, of a partner, of states, of both, or of all, in the order of id, start or
+// stop. Other filters look at the files in that order until the page is full; an order by source path sorts all that
+// match; Offset walks over what it passes.
 func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
@@ -37,7 +31,7 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 	if text == "" {
 		return nil, nil
 	}
-	err := reader{ctx, s.readers}.each(text, args, func(rows *sql.Rows) error {
+	err := s.read(ctx, text, args, func(rows *sql.Rows) error {
 		files = append(files, store.File{})
 		return scan.file(rows, &files[len(files)-1])
 	})
@@ -47,7 +41,8 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 	return files, nil
 }
 
-// CountFiles implements [store.Store].
+// CountFiles implements [store.Store]. It walks over what it counts: in an index for all files, states and a partner, and
+// otherwise from row to row.
 func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]int64, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
@@ -58,7 +53,7 @@ func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]
 	if text == "" {
 		return counts, nil
 	}
-	err := reader{ctx, s.readers}.each(text, args, func(rows *sql.Rows) error {
+	err := s.read(ctx, text, args, func(rows *sql.Rows) error {
 		var state store.State
 		var n int64
 		err := rows.Scan(&state, &n)

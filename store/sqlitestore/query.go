@@ -21,12 +21,12 @@ const (
 // finds ids first, and reads whole rows only for those that are on the page.
 func listText(q *store.Query) (string, []any) {
 	column, direction, behind := order(q.Order)
-	var c conditions
+	c := conditions{transfersFirst: byTransfer(q)}
 	c.filters(q)
 	if (q.After != store.Cursor{}) {
 		c.cursor(q.After, column, behind)
 	}
-	merge := !narrow(q) && column != "f.source_path" && (column != "f.id" || q.Partner != "" || q.States != nil)
+	merge := !byTransfer(q) && !byPath(q) && column != "f.source_path" && (column != "f.id" || q.Partner != "" || q.States != nil)
 	ids, args := c.selects(q, "SELECT f.id AS id, "+column+" AS place", "", merge)
 	if ids == "" {
 		return "", nil
@@ -42,9 +42,10 @@ func listText(q *store.Query) (string, []any) {
 
 // countText returns the statement that counts what q selects by state; it is empty if that is nothing.
 func countText(q *store.Query) (string, []any) {
-	var c conditions
+	// Of a rule's files a list needs the first few in some order, but a count needs all of them.
+	c := conditions{transfersFirst: byTransfer(q) || q.RuleName != ""}
 	c.filters(q)
-	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", !narrow(q))
+	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", !c.transfersFirst && !byPath(q))
 }
 
 // order returns the column of an order, its direction and the operator for what is behind a place in it.
@@ -65,16 +66,17 @@ func order(o store.Order) (column, direction, behind string) {
 	return "f.id", direction, behind
 }
 
-// narrow tells whether q has a filter that leads to few files by itself, whatever their state.
-func narrow(q *store.Query) bool { return byTransfer(q) || q.LocalPath != "" || q.LocalPrefix != "" }
-
-// byTransfer tells whether the files are found by the range of ids that each transfer has.
+// byTransfer tells whether the files are those of few transfers, each of which has a range of ids.
 func byTransfer(q *store.Query) bool { return q.TransferID != "" || q.FollowID != "" }
+
+// byPath tells whether the files are found by the index of local paths.
+func byPath(q *store.Query) bool { return q.LocalPath != "" || q.LocalPrefix != "" }
 
 // conditions are terms of a WHERE and what is bound to them.
 type conditions struct {
-	terms []string
-	args  []any
+	transfersFirst bool // find transfers, and their files through these
+	terms          []string
+	args           []any
 }
 
 func (c *conditions) add(term string, args ...any) {
@@ -111,7 +113,7 @@ func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (str
 
 // source is the FROM, of files unless they are found by their transfers, and the WHERE.
 func (c *conditions) source(q *store.Query, from string) string {
-	if byTransfer(q) {
+	if c.transfersFirst {
 		from = fromTransfers
 	} else if q.RuleName != "" || len(q.Metadata) > 0 {
 		from += withTransfers

@@ -39,7 +39,7 @@ const fileColumns = `f.id, f.transfer, f.connector, f.direction, f.state, f.phas
 	f.source_path, f.target_path, f.code, f.detail, f.message, f.sha256, f.checkpoint,
 	t.id, t.follow_id, t.rule, t.metadata, t.created_at`
 
-// scanner reads rows. Strings and metadata are decoded once for rows of one transfer in a row.
+// scanner reads rows, one after the other.
 type scanner struct {
 	seq                                     int64
 	readyAt, updatedAt, createdAt           micros

@@ -29,7 +29,10 @@ func openWriter(path string, o Options) (*writer, error) {
 	if o.FullSync {
 		synchronous = "synchronous(FULL)"
 	}
-	db, err := sql.Open("sqlite", dsn(path, busyPragma(o.BusyTimeout), "journal_mode(WAL)", synchronous, "cache_size(-32000)", "wal_autocheckpoint(4000)"))
+	// Up to 32 MB of pages are kept in memory, and 16 MB of log are written before they are folded into the file: the
+	// same few pages, at the end of each index, are written again and again.
+	db, err := sql.Open("sqlite", dsn(path, busyPragma(o.BusyTimeout), "journal_mode(WAL)", synchronous,
+		"cache_size(-32000)", "wal_autocheckpoint(4000)"))
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,6 @@ CREATE INDEX partner_by_stop ON files (partner, state, updated_at) WHERE state <
 -- Lists of one file name; written once.
 CREATE INDEX files_local ON files (local_path);
 
--- Lists by the caller's id, and by rule, through the range of ids of each transfer; written once per transfer.
+-- Lists by the caller's id, and counts by rule, through the range of ids of each transfer; written once per transfer.
 CREATE INDEX transfers_follow ON transfers (follow_id);
 CREATE INDEX transfers_rule ON transfers (rule);
