@@ -162,14 +162,14 @@ func (c *cluster) run(program string, args ...string) error {
 // neither server nor files behind.
 func (c *cluster) serve() error {
 	const script = `"$@" >"$0/log" 2>&1 & server=$!
-trap '' INT TERM
 read -r _
 kill -QUIT $server 2>/dev/null
 wait $server
-rm -rf "$0/data" "$0/log"`
+cd / && rm -rf "$0"`
 	cmd := c.command("/bin/sh", "-c", script, c.folder, filepath.Join(c.bin, "postgres"), "-D", c.data(), "-k", c.folder,
 		"-p", strconv.Itoa(postgresPort), "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
 		"-c", "max_connections=200")
+	cmd.SysProcAttr.Setpgid = true // what kills the test's whole group must not kill the shell
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		return err

@@ -66,8 +66,7 @@ func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]
 
 // query runs a statement that was put together for one call.
 func (s *Store) query(ctx context.Context, sql string, args []any, read func(pgx.Rows) error) error {
-	if s.pool.Config().ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		// planned anew for each call: the best plan depends on how many files a value selects
+	if s.replan { // the best plan depends on how many files a value selects
 		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 	}
 	rows, err := s.pool.Query(ctx, qualify(s.schema, sql), args...)

@@ -3,10 +3,11 @@
 //
 // It creates the tables transfers, files and schema_version in a schema of its own. The role needs CREATE on the
 // database for the first [Open] (or [Migrations] applied beforehand), and SELECT, INSERT and UPDATE afterwards. The
-// database's encoding must be UTF8. Texts that are indexed (ids, names and partners, not paths) hold up to about 2,700
-// bytes; longer ones are refused when the transfer is created.
+// database's encoding must be UTF8. Ids, client tokens and follow ids hold up to about 2,700 bytes; longer ones are
+// refused when the transfer is created.
 //
-// Nothing but claiming takes a lock that others wait for: one advisory lock for each connector, held for one statement.
+// Claim holds an advisory lock for each connector that it names while one statement runs. PostgreSQL has room for some
+// thousands of them (max_locks_per_transaction times max_connections).
 package pgstore
 
 import (
@@ -64,6 +65,7 @@ type Store struct {
 	pool   *pgxpool.Pool
 	schema string
 	sql    statements
+	replan bool // statements for one call are planned anew
 
 	background context.Context // of listen and announce; ended by Close
 	end        context.CancelFunc
@@ -97,6 +99,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 		pool: pool, schema: o.Schema, sql: newStatements(o.Schema),
 		watchers: make(map[*watcher]struct{}), pending: make(map[store.Topic]struct{}), wake: make(chan struct{}, 1),
 	}
+	s.replan = pool.Config().ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
 	s.background, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
 }

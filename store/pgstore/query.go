@@ -13,6 +13,7 @@ import (
 const (
 	startSQL     = "coalesce(started_at, greatest(start_at, created_at))"
 	localPathSQL = "(CASE direction WHEN 2 THEN target_path ELSE source_path END)"
+	indexedSQL   = "left(" + localPathSQL + ", 256)"
 )
 
 // conditions are what a query asks of a file, as SQL with its arguments.
@@ -54,12 +55,12 @@ func conditionsOf(q *store.Query) *conditions {
 	c := &conditions{}
 	c.text("transfer_id = ?", q.TransferID)
 	c.text("connector_id = ?", q.ConnectorID)
-	c.text("follow_id = ?", q.FollowID)
+	c.text("transfer_id IN (SELECT id FROM @.transfers WHERE follow_id = ?)", q.FollowID) // there it is indexed
 	c.text("rule_name = ?", q.RuleName)
 	c.text("partner = ?", q.Partner)
 	c.text("source_path = ?", q.SourcePath)
-	c.text(localPathSQL+" = ?", q.LocalPath)
-	c.text("starts_with("+localPathSQL+", ?)", q.LocalPrefix)
+	c.text(indexedSQL+" = left(?, 256) AND "+localPathSQL+" = ?", q.LocalPath)
+	c.prefix(q.LocalPrefix)
 	c.text("code = ?", q.Code)
 	if q.Direction != 0 {
 		c.add("direction = ?", int16(q.Direction))
@@ -76,6 +77,33 @@ func conditionsOf(q *store.Query) *conditions {
 		c.add("updated_at >= ?", roundUp(q.Updated))
 	}
 	return c
+}
+
+// prefix adds a term on the local path, and what an index can use of it.
+func (c *conditions) prefix(prefix string) {
+	if prefix == "" {
+		return
+	}
+	c.text("starts_with("+localPathSQL+", ?) AND "+indexedSQL+" >= left(?, 256)", prefix)
+	if end := prefixEnd(prefix); end != "" && !c.nothing {
+		c.add(indexedSQL+" < ?", end)
+	}
+}
+
+// prefixEnd returns a text that comes, byte by byte, after all those that begin with prefix, or nothing if there is
+// none. Only the part of prefix that is indexed matters.
+func prefixEnd(prefix string) string {
+	runes := []rune(prefix)
+	for i := min(len(runes), 256) - 1; i >= 0; i-- {
+		next := runes[i] + 1
+		if next == 0xD800 { // surrogates are no text
+			next = 0xE000
+		}
+		if next <= utf8.MaxRune {
+			return string(runes[:i]) + string(next)
+		}
+	}
+	return ""
 }
 
 func (c *conditions) states(states []store.State) {

@@ -66,4 +66,20 @@ CREATE INDEX files_leased ON files (connector_id, lease_until, id) WHERE state =
 -- The files of one transfer, which every caller asks for.
 CREATE INDEX files_transfer ON files (transfer_id, id);
 
+-- Pages in the order of start, and bounds of it. The expression is File.Start.
+CREATE INDEX files_start ON files ((coalesce(started_at, greatest(start_at, created_at))), id);
+
+-- Pages in the order of the last event, and what changed since a moment.
+CREATE INDEX files_updated ON files (updated_at, id);
+
+-- Files by their path in our storage, exactly or by prefix (File.LocalPath). A whole path may be too long for an index.
+CREATE INDEX files_local ON files (left((CASE direction WHEN 2 THEN target_path ELSE source_path END), 256));
+
+-- What failed, which is looked for most and rare. Other files do not pay for it.
+CREATE INDEX files_failed ON files (id) WHERE state = 6;
+
+-- The files of a follow id, by way of their transfers: an index of files is paid for at every write of every file,
+-- this one once for a transfer.
+CREATE INDEX transfers_follow ON transfers (follow_id);
+
 INSERT INTO schema_version (version) VALUES (1);
