@@ -52,7 +52,7 @@ quick: ## what can be tested with Go alone, and what that leaves out
 
 tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) ## install what the tests and linters need: Debian packages, and Go programs into bin
 
-# sshd for the tests, a C compiler for the race detector.
+# sshd and PostgreSQL for the tests, a C compiler for the race detector.
 system-tools:
 	@packages=""; \
 	[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || packages="$$packages openssh-server openssh-client"; \

@@ -27,6 +27,8 @@ func TestImports(t *testing.T) {
 	}{
 		{pkg: ".", only: []string{module + "/store", "golang.org/x"}, not: []string{"golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./store", only: []string{}, not: []string{"testing"}},
+		{pkg: "./store/sqlitestore", not: []string{module + "/sftpx", module + "/s3x", "github.com/jackc/pgx", "testing"}},
+		{pkg: "./store/pgstore", not: []string{module + "/sftpx", module + "/s3x", "modernc.org/sqlite", "testing"}},
 		{pkg: "./sftpx", not: []string{module + "/s3x", "github.com/aws", "testing"}},
 		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},

@@ -1,5 +1,6 @@
-// Package testenv starts the real programs that tests run against: OpenSSH's sshd and an S3 server. Each runs on a
-// free loopback port with its data in a temporary folder, and is stopped when the test ends.
+// Package testenv starts the real programs that tests run against: OpenSSH's sshd, an S3 server and PostgreSQL. Each
+// listens on a free loopback port, or a socket of its own, has its data in a temporary folder, and is stopped when the
+// tests end.
 package testenv
 
 import (
