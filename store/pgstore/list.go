@@ -9,7 +9,9 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// ListFiles implements [store.Store].
+// ListFiles implements [store.Store]. Pages in the order of ids, of start and of the last event, of one transfer or follow
+// id, of one path in our storage and of what failed read an index (the migrations say which, and why so few); other filters
+// walk one until the page is full, and an order by source path sorts.
 func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
