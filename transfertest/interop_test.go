@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/seed62b9dc43/transfer/internal/testenv"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
@@ -24,7 +25,7 @@ func TestOpenSSHClient(t *testing.T) {
 	t.Parallel()
 	program, err := exec.LookPath("sftp")
 	if err != nil {
-		t.Skip("no sftp")
+		testenv.Skip(t, "no sftp on this machine (apt-get install openssh-client)")
 	}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)

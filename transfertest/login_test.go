@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/seed62b9dc43/transfer/internal/testenv"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
@@ -157,7 +158,7 @@ func TestHostKeysLookLikeSSHKeyscan(t *testing.T) {
 	t.Parallel()
 	keyscan, err := exec.LookPath("ssh-keyscan")
 	if err != nil {
-		t.Skip("no ssh-keyscan")
+		testenv.Skip(t, "no ssh-keyscan on this machine (apt-get install openssh-client)")
 	}
 	srv := transfertest.StartSFTP(t, transfertest.SFTPOptions{
 		HostKeyTypes: []transfertest.HostKeyType{transfertest.ECDSA, transfertest.Ed25519},
