@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -465,76 +464,6 @@ func TestAChangedSourceStartsAgainAtZero(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(changed, got), "never a mix of two versions")
 	require.Empty(t, b.remote.Partials(), "what was delivered of the old version is removed")
-}
-
-// flaky is a Store that its node cannot reach while it is down.
-type flaky struct {
-	store.Store
-	down atomic.Bool
-}
-
-func (f *flaky) Update(ctx context.Context, changes []store.Change) ([]error, error) {
-	if f.down.Load() {
-		return nil, errors.New("store is down")
-	}
-	return f.Store.Update(ctx, changes)
-}
-
-func (f *flaky) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
-	if f.down.Load() {
-		return nil, errors.New("store is down")
-	}
-	return f.Store.Claim(ctx, r)
-}
-
-func TestALostLeaseDeliversNothing(t *testing.T) {
-	t.Parallel()
-	unreliable := &flaky{Store: store.NewMemory()}
-	b := setup(t, func(c *transfer.Config) { c.Store, c.Lease = unreliable, time.Second })
-	b.store = unreliable
-	b.local.WriteFile("a.bin", content(1, 3000))
-	gate := make(chan struct{})
-	third := b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Hold: gate})
-	id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}})
-	<-third.Hit()
-
-	unreliable.down.Store(true)
-	var stolen []store.Claimed
-	require.Eventually(t, func() (done bool) {
-		var err error
-		stolen, err = unreliable.Store.Claim(t.Context(), store.ClaimRequest{Worker: "thief", Max: 1, Lease: time.Minute, Limits: map[string]int{"acme": 1}})
-		return err == nil && len(stolen) == 1
-	}, 10*time.Second, 10*time.Millisecond, "the lease runs out while it cannot be extended")
-	close(gate)
-	require.Never(t, func() bool { return len(b.remote.Paths()) > 0 }, 50*time.Millisecond, 5*time.Millisecond)
-	unreliable.down.Store(false)
-
-	require.Eventually(t, func() bool { return b.partner.OpenSinks() == 0 }, 10*time.Second, time.Millisecond)
-	require.NotContains(t, b.remote.Paths(), "a.bin", "a node that lost its lease publishes nothing")
-	files, err := b.store.ListFiles(t.Context(), store.Query{TransferID: id})
-	require.NoError(t, err)
-	require.Equal(t, "thief", files[0].Worker)
-	require.Equal(t, stolen[0].Token, files[0].Token)
-}
-
-func TestTheStoreMayGoAwayForAWhile(t *testing.T) {
-	t.Parallel()
-	unreliable := &flaky{Store: store.NewMemory()}
-	b := setup(t, func(c *transfer.Config) { c.Store = unreliable })
-	b.store = unreliable
-	b.local.WriteFile("a.bin", content(1, 3000))
-	gate := make(chan struct{})
-	first := b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Hold: gate})
-	id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}})
-	<-first.Hit()
-	unreliable.down.Store(true)
-	close(gate)
-	require.Eventually(t, func() bool { return len(b.remote.Paths()) == 1 }, 10*time.Second, time.Millisecond)
-	unreliable.down.Store(false)
-	summary, err := b.client.Wait(t.Context(), id)
-	require.NoError(t, err)
-	require.Equal(t, transfer.TransferSummary{Files: 1, Completed: 1}, summary)
-	require.Equal(t, 1, b.results(id)[0].Attempts)
 }
 
 func TestAPanicInAStorageFailsOnlyItsFile(t *testing.T) {
