@@ -63,7 +63,7 @@ func TestQueryStringVectors(t *testing.T) {
 		"limit=+5":              {errors: illegal("limit", " 5")},
 		"limit=2147483648":      {errors: illegal("limit", "2147483648")},
 		"limit=-1&offset=-1":    {errors: illegal("limit", "-1", "offset", "-1")},
-		"offset=2147483648":     {want: store.Query{Limit: 20, Offset: 2147483648}},
+		"offset=2147483647":     {want: store.Query{Limit: 20, Offset: 2147483647}},
 		"order=descStop":        {want: store.Query{Limit: 20, Order: store.ByStopDesc}},
 		"order=ASCID":           {errors: illegal("order", "ASCID")},
 		"status=DONE":           {want: store.Query{Limit: 20, States: []store.State{store.Done}}},

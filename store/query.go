@@ -24,6 +24,7 @@ type Query struct {
 	Metadata    map[string]string // all of these entries
 	From, To    time.Time         // bounds of File.Start, both inclusive
 	Updated     time.Time         // UpdatedAt is not before
+	Litter      bool              // only finished files with a Checkpoint
 
 	Order  Order
 	After  Cursor // only files behind this one in Order; zero: from the first on
@@ -74,7 +75,8 @@ func (q *Query) Matches(f *File) bool {
 		strings.HasPrefix(f.LocalPath(), q.LocalPrefix) &&
 		(q.From.IsZero() || !f.Start().Before(q.From)) &&
 		(q.To.IsZero() || !f.Start().After(q.To)) &&
-		(q.Updated.IsZero() || !f.UpdatedAt.Before(q.Updated))
+		(q.Updated.IsZero() || !f.UpdatedAt.Before(q.Updated)) &&
+		(!q.Litter || f.State.Final() && len(f.Checkpoint) > 0)
 }
 
 // Compare is negative if a comes before b in q's order, and 0 only for the same file.

@@ -20,6 +20,12 @@ var (
 	ErrLeaseLost = errors.New("store: lease lost")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("store: closed")
+	// ErrState says that the file's state does not allow what was asked for.
+	ErrState = errors.New("store: not possible in this state")
+	// ErrPauseWanted and ErrCancelWanted come from Update: the change was written, and a user wants the file paused
+	// or cancelled. The worker that holds it shall stop and write Interrupted.
+	ErrPauseWanted  = errors.New("store: a pause is wanted")
+	ErrCancelWanted = errors.New("store: a cancellation is wanted")
 )
 
 // Store holds transfers and their files and hands the files out to workers.
@@ -58,6 +64,7 @@ type Store interface {
 	// A file whose lease expired counts as ready from that moment on. The turns of connectors need not be remembered
 	// from call to call, but no connector may come last each time. The limit is never exceeded by claiming; it may be
 	// when a lease that had expired is extended after all.
+	// A file that is Wanted otherwise when its lease expires is claimed with that: its worker shall write Interrupted.
 	// Claiming adds one to Attempts, sets StartedAt the first time, and sets Phase to PhaseConnect; Failure stays
 	// that of the attempt before.
 	Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error)
@@ -69,7 +76,31 @@ type Store interface {
 	// and Done is refused with an error of its own. What cannot be written of one change is that change's error and
 	// MUST NOT hold up the others. The second result is for a failure of the store itself; then nothing is known to
 	// be written.
+	// If the file is Wanted otherwise, Running is written and answered with ErrPauseWanted or ErrCancelWanted, and
+	// instead of Waiting and Interrupted the file becomes what is wanted.
 	Update(ctx context.Context, changes []Change) ([]error, error)
+
+	// Control pauses, resumes or cancels files for a user, each on its own, and returns one error for each, nil where
+	// that is done or under way: ErrNotFound, or one that wraps ErrState and names the state.
+	//
+	// To Paused: Queued, Waiting and Interrupted files are paused at once; Paused ones stay so; Running ones become
+	// Wanted Paused, unless they are Wanted Cancelled, which is ErrState.
+	// To Cancelled: Queued, Waiting, Interrupted and Paused files are cancelled at once; Cancelled ones stay so;
+	// Running ones become Wanted Cancelled.
+	// To Queued: Paused files become ready, Queued (not before their StartAt) if they never ran and Interrupted if
+	// they did; the delay of Waiting ones ends now; Running ones that are Wanted Paused are no longer; other Queued,
+	// Interrupted and Running ones stay as they are; Running ones that are Wanted Cancelled are ErrState.
+	// Files in other final states are ErrState always. A Running file whose lease has expired is nobody's: it is
+	// paused or cancelled at once. Another To is refused.
+	Control(ctx context.Context, r ControlRequest) ([]error, error)
+
+	// Swept says that nothing is left any more of what the checkpoints of these finished files name: it empties them
+	// and changes nothing else, UpdatedAt included. Other files are left alone.
+	Swept(ctx context.Context, ids []int64) error
+
+	// Purge removes up to r.Max finished files, those that finished first, and returns how many. A transfer goes with
+	// the last of its files, and its client token with it; until then Transfer.Files stays what it was.
+	Purge(ctx context.Context, r PurgeRequest) (int, error)
 
 	// Watch returns a channel that receives after something of this topic happened: a hint that saves waiting for
 	// the next poll. Hints may be merged, late, missing or spurious. The channel is never closed; what stands
@@ -89,6 +120,8 @@ const (
 	FilesReady Topic = iota + 1
 	// FilesFinished: files reached a final state.
 	FilesFinished
+	// FilesWanted: running files are to be paused or cancelled.
+	FilesWanted
 )
 
 // Transfer is one StartFileTransfer call.
@@ -112,6 +145,7 @@ type NewFile struct {
 	SourcePath string // as given in the request
 	TargetPath string
 	StartAt    time.Time // zero: at once
+	Parent     int64     // the finished file that this one repeats; 0: none
 }
 
 // File is one row: one file of one transfer, the unit of leasing, retrying, resuming and reporting.
@@ -124,7 +158,8 @@ type File struct {
 	Metadata    map[string]string
 	NewFile
 
-	State State
+	State  State
+	Wanted State // of a Running file: Paused or Cancelled, once a user asked for that; otherwise 0
 	Progress
 	Failure
 
@@ -142,14 +177,17 @@ type File struct {
 
 // Progress is how far a file has come. A Change replaces it as a whole.
 type Progress struct {
-	Phase      Phase
-	Size       int64  // bytes; -1 until known
-	Offset     int64  // bytes acknowledged by the target
-	BlockSize  int64  // bytes of a window; 0 until known
-	Rank       int64  // acknowledged windows below the first gap (Waarp's rank)
-	Checkpoint []byte // what the worker needs to go on; opaque to the store; empty once the file is finished
+	Phase     Phase
+	Size      int64 // bytes; -1 until known
+	Offset    int64 // bytes acknowledged by the target
+	BlockSize int64 // bytes of a window; 0 until known
+	Rank      int64 // acknowledged windows below the first gap (Waarp's rank)
+	// Checkpoint is what the worker needs to go on, opaque to the store. A file that is Done has none; one that Failed
+	// or was Cancelled has one as long as what it names (a temporary file, an upload) was not removed.
+	Checkpoint []byte
 	SHA256     []byte // of the content, once it was delivered
 	Skipped    bool   // done without moving it: the target was there and the policy is to skip
+	Failures   int    // attempts that failed; the worker counts them
 }
 
 // Failure says why a file failed or waits. All fields are empty where nothing went wrong.
@@ -158,6 +196,9 @@ type Failure struct {
 	Detail  string // the finer cause, such as HOST_KEY_MISMATCH, or empty
 	Message string
 }
+
+// CancelledFailure is the Failure of files that are Cancelled. The store writes it when they become so.
+var CancelledFailure = Failure{Code: "CANCELLED", Message: "cancelled on request"}
 
 // ClaimRequest asks for work.
 type ClaimRequest struct {
@@ -184,6 +225,19 @@ type Change struct {
 	Delay time.Duration
 	Progress
 	Failure
+}
+
+// ControlRequest asks for a change of state on behalf of a user.
+type ControlRequest struct {
+	IDs []int64
+	To  State // Paused, Cancelled, or Queued to resume
+}
+
+// PurgeRequest says which files to remove.
+type PurgeRequest struct {
+	States    []State       // of Done, Failed and Cancelled; others are never removed
+	OlderThan time.Duration // at least so long ago, by the store's clock, they finished
+	Max       int           // at most so many in this call
 }
 
 // Direction is which way a file goes, seen from us.
