@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
@@ -175,7 +176,16 @@ func (d *delivery) options(size int64, identity string, window int64, state []by
 		Overwrite:  d.overwrite,
 		Key:        hex.EncodeToString(key[:16]),
 		Checkpoint: state,
+		ModTime:    d.modTime(),
 	}
+}
+
+// modTime is the source's; files are also discarded that have none any more.
+func (d *delivery) modTime() time.Time {
+	if d.src == nil {
+		return time.Time{}
+	}
+	return d.src.Info().ModTime
 }
 
 // move brings the windows over and publishes the file.

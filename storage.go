@@ -102,6 +102,9 @@ type CreateOptions struct {
 	// that it had acknowledged need not come again. If what it speaks of is gone or damaged, Create MUST fail with
 	// CheckpointLost; the caller then starts at zero without it.
 	Checkpoint []byte
+	// ModTime is when the source was last changed, zero if that is not known. A storage that was asked to preserve it
+	// gives it to the delivered file as well as it can; it never fails a delivery.
+	ModTime time.Time
 }
 
 // CheckpointLost is the cause that Create reports when it cannot go on from a Checkpoint. It never reaches a result:
