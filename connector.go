@@ -19,6 +19,8 @@ type ConnectorInfo struct {
 	URL      string // such as "sftp://alice@sftp.example.com:22"; MUST NOT hold a secret
 	Partner  string // the remote side's name in rows and queries; empty means the connector's id
 	MaxFiles int    // files in flight at once, over all nodes that share a Store; at least 1
+
+	Retry *RetryPolicy // for this partner; nil means Config.Retry
 }
 
 // Remote is a Storage reached through a live session. One Remote serves one file at a time and is closed after it.
@@ -37,4 +39,6 @@ type Features struct {
 	Server        string // how the server names itself, such as "SSH-2.0-OpenSSH_9.2p1"; hostile input
 	AtomicReplace bool   // a delivered file takes the place of an old one in one step, never leaving none
 	Resume        bool   // a delivery goes on from a Checkpoint
+	ReadOnce      bool   // a file that was read is gone: nothing is read to make sure
+	InPlace       bool   // files are written under their final names: nothing is removed there later
 }

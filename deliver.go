@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,7 +17,9 @@ import (
 // does not bother the partner.
 type session struct {
 	connector Connector
+	connected func(ctx context.Context, err error) // called after each attempt to connect
 	remote    Remote
+	failed    bool // to connect
 }
 
 func (s *session) Open(ctx context.Context, path string) (Source, error) {
@@ -37,11 +40,20 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
 	}
-	if s.remote, err = s.connector.Connect(ctx); err != nil {
-		s.remote = nil
+	s.remote, err = s.connector.Connect(ctx)
+	s.connected(ctx, err)
+	if err != nil {
+		s.remote, s.failed = nil, true
 		return stepError{stepConnect, err}
 	}
 	return nil
+}
+
+func (s *session) features() Features {
+	if s.remote == nil {
+		return Features{}
+	}
+	return s.remote.Features()
 }
 
 func (s *session) close() error {
@@ -51,25 +63,47 @@ func (s *session) close() error {
 	return s.remote.Close()
 }
 
+func (e *engine) session(connectorID string) *session {
+	return &session{connector: e.cfg.Connectors[connectorID], connected: func(ctx context.Context, err error) {
+		e.noteConnection(ctx, connectorID, err)
+	}}
+}
+
+// noteConnection keeps the connector's breaker up to date. A connection that was given up on says nothing.
+func (e *engine) noteConnection(ctx context.Context, connectorID string, err error) {
+	b := e.breakers[connectorID]
+	switch {
+	case err == nil:
+		if b.reached() {
+			e.cfg.Logger.Info("partner can be reached again", "connector", connectorID)
+		}
+	case ctx.Err() == nil:
+		if pause := b.missed(time.Now()); pause > 0 {
+			e.cfg.Logger.Warn("partner cannot be reached and is left alone", "connector", connectorID, "pause", pause, "error", err)
+		}
+	}
+}
+
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	ctx := j.ctx
+	ctx := j.moving
 	f := &j.file.File
 	var request spec
 	if err := json.Unmarshal(j.file.Spec, &request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
-	remote := &session{connector: e.cfg.Connectors[f.ConnectorID]}
+	remote := e.session(f.ConnectorID)
 	defer func() { _ = remote.close() }()
 	from, to := e.cfg.Storage, Storage(remote)
 	if f.Direction == store.Retrieve {
 		from, to = to, from
 	}
 
-	d := &delivery{engine: e, job: j, to: to, overwrite: request.Overwrite}
+	d := &delivery{engine: e, job: j, remote: remote, to: to, overwrite: request.Overwrite, verify: request.Verify}
 	defer func() {
-		if !d.created && !d.goesOn(ctx, err) {
-			d.discardLast(ctx)
+		err = d.explain(err)
+		if !d.created && !d.goesOn(err) {
+			d.discardLast(j.ctx)
 		}
 	}()
 
@@ -85,7 +119,7 @@ func (e *engine) deliver(j *job) (err error) {
 		return err
 	}
 	j.opened()
-	err = d.run(ctx)
+	err = d.run()
 	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
 		j.skipped()
 		return nil
@@ -97,107 +131,103 @@ func (e *engine) deliver(j *job) (err error) {
 type delivery struct {
 	engine    *engine
 	job       *job
+	remote    *session
 	src       Source
 	to        Storage
 	overwrite Overwrite
+	verify    Verify
 	window    int64
 	at        position
 	created   bool
 }
 
 // run brings the source to its target.
-func (d *delivery) run(ctx context.Context) error {
+func (d *delivery) run() error {
+	j := d.job
 	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
-	if err := d.engine.confirm(ctx, d.job); err != nil {
+	if err := d.engine.confirm(j.moving, j); err != nil {
 		return err
 	}
-	dst, err := d.create(ctx)
+	dst, err := d.resume(j.moving)
+	if err == nil && dst == nil {
+		if sum := d.publishedBefore(j.moving); sum != nil {
+			j.published(sum)
+			return nil
+		}
+		dst, err = d.create(j.moving)
+	}
 	if err != nil {
 		return atStep(stepCreate, err)
 	}
 	d.created = true
-	return d.move(ctx, dst)
+	return d.move(dst)
 }
 
-// create opens the target, going on where an earlier attempt ended if the source is still the same.
-func (d *delivery) create(ctx context.Context) (Sink, error) {
-	info := d.src.Info()
+// resume goes on where an earlier attempt ended if the source is still the same; otherwise it removes what is left and
+// returns nil.
+func (d *delivery) resume(ctx context.Context) (Sink, error) {
+	last, info := d.job.last, d.src.Info()
 	if info.Size < 0 {
 		return nil, &Error{Op: "open", Path: d.job.file.SourcePath, Code: ReadFileError, Err: fmt.Errorf("the size is %d", info.Size)}
 	}
-	if last := d.job.lastCheckpoint(); last != nil {
-		if info.versioned() && last.Identity == info.Identity() {
-			dst, err := d.resume(ctx, last)
-			if CodeOf(err) != CheckpointLost {
-				return dst, err
-			}
-		} else {
-			d.discard(ctx, last)
-		}
+	if last == nil {
+		return nil, nil
 	}
+	same := info.versioned() && last.Identity == info.Identity() && last.Size == info.Size
+	if !same || last.Rank > (info.Size+last.Window-1)/last.Window || d.engine.buffers.class(last.Window) > d.engine.cfg.MemoryBudget {
+		_ = d.discard(ctx) // its name is its own: it does no harm
+		return nil, nil
+	}
+	if last.Sink == nil {
+		return nil, nil // create begins it anew
+	}
+	d.window = last.Window
+	d.at = position{rank: last.Rank, offset: min(last.Rank*last.Window, info.Size), hash: last.Hash}
+	dst, err := d.to.Create(ctx, d.job.file.TargetPath, d.options(info, last.Window, last.Sink))
+	if CodeOf(err) == CheckpointLost {
+		return nil, nil
+	}
+	return dst, err
+}
+
+// create opens the target, to begin at zero.
+func (d *delivery) create(ctx context.Context) (Sink, error) {
+	info := d.src.Info()
 	d.window, d.at = windowFor(info.Size, d.engine.cfg.WindowSize), position{}
 	if d.window > d.engine.cfg.MemoryBudget {
 		return nil, &Error{Op: "move", Path: d.job.file.SourcePath, Code: UnsupportedOperationError,
 			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", info.Size, d.window, d.engine.cfg.MemoryBudget)}
 	}
-	return d.to.Create(ctx, d.job.file.TargetPath, d.options(info.Size, info.Identity(), d.window, nil))
+	return d.to.Create(ctx, d.job.file.TargetPath, d.options(info, d.window, nil))
 }
 
-func (d *delivery) resume(ctx context.Context, last *checkpoint) (Sink, error) {
-	size := d.src.Info().Size
-	if last.Rank > (size+last.Window-1)/last.Window || d.engine.buffers.class(last.Window) > d.engine.cfg.MemoryBudget {
-		d.discard(ctx, last)
-		return nil, CheckpointLost
-	}
-	d.window = last.Window
-	d.at = position{rank: last.Rank, offset: min(last.Rank*last.Window, size), hash: last.Hash}
-	return d.to.Create(ctx, d.job.file.TargetPath, d.options(size, last.Identity, last.Window, last.Sink))
-}
-
-// discard removes what was delivered of another version of the source. What cannot be removed does no harm: its name
-// is its own.
-func (d *delivery) discard(ctx context.Context, last *checkpoint) {
-	o := d.options(last.Size, last.Identity, last.Window, last.Sink)
-	o.Overwrite = OverwriteReplace
-	dst, err := d.to.Create(ctx, d.job.file.TargetPath, o)
-	if err != nil {
-		return
-	}
-	_ = dst.Abort(ctx)
-	_ = dst.Close()
-}
-
-func (d *delivery) options(size int64, identity string, window int64, state []byte) CreateOptions {
-	f := &d.job.file
-	key := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", f.TransferID, f.ID, identity))
+func (d *delivery) options(info FileInfo, window int64, state []byte) CreateOptions {
 	return CreateOptions{
-		Size:       size,
+		Size:       info.Size,
 		WindowSize: window,
 		Overwrite:  d.overwrite,
-		Key:        hex.EncodeToString(key[:16]),
+		Key:        deliveryKey(&d.job.file.File, info.Identity()),
 		Checkpoint: state,
-		ModTime:    d.modTime(),
+		ModTime:    info.ModTime,
 	}
 }
 
-// modTime is the source's; files are also discarded that have none any more.
-func (d *delivery) modTime() time.Time {
-	if d.src == nil {
-		return time.Time{}
-	}
-	return d.src.Info().ModTime
+// deliveryKey is the name of the delivery of one version of the source.
+func deliveryKey(f *store.File, identity string) string {
+	key := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", f.TransferID, f.ID, identity))
+	return hex.EncodeToString(key[:16])
 }
 
 // move brings the windows over and publishes the file.
-func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
+func (d *delivery) move(dst Sink) (err error) {
 	j, e := d.job, d.engine
 	c := &copier{
 		src: d.src, dst: dst, size: d.src.Info().Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
-		buffers: e.shares[j.file.ConnectorID], stop: e.stopping, at: d.at, moved: j.moved,
+		buffers: e.shares[j.file.ConnectorID], stop: j.stop, at: d.at, moved: j.moved,
 	}
 	defer func() {
-		if err != nil && !d.keeps(ctx, err) {
-			d.abort(ctx, dst)
+		if err != nil && !d.keeps(d.explain(err)) {
+			d.abort(dst)
 		}
 		j.letGo()
 		_ = dst.Close()
@@ -207,65 +237,199 @@ func (d *delivery) move(ctx context.Context, dst Sink) (err error) {
 	if c.windows() > 1 {
 		hint(e.flush) // so that a crash from now on leaves a checkpoint behind
 	}
-	return guarded(func() error { return d.finish(ctx, c) })
+	return guarded(func() error { return d.finish(c) })
 }
 
 // finish brings the windows over and publishes the file.
-func (d *delivery) finish(ctx context.Context, c *copier) error {
+func (d *delivery) finish(c *copier) error {
 	j, dst := d.job, c.dst
-	sum, err := c.run(ctx)
+	sum, err := c.run(j.moving)
 	if err != nil {
 		return err
 	}
-	j.enter(store.PhaseFinalize)
-	if err := d.engine.confirm(ctx, j); err != nil {
+	if !j.finalize() {
+		return errWanted
+	}
+	if err := d.engine.confirm(j.ctx, j); err != nil {
 		return err
 	}
-	if err := dst.Commit(ctx, sum); err != nil {
+	if err := dst.Commit(j.ctx, sum); err != nil {
 		return atStep(stepCommit, err)
+	}
+	if d.verify == VerifyReadBack {
+		if err := d.readBack(j.ctx, sum[:]); err != nil {
+			return atStep(stepVerify, err)
+		}
 	}
 	j.delivered(sum[:])
 	return nil
 }
 
-// discardLast removes what an earlier attempt delivered of a file that ends before this one has begun to.
-func (d *delivery) discardLast(ctx context.Context) {
-	last := d.job.lastCheckpoint()
-	if last == nil {
-		return
+// readBack compares what is there now with what was read from the source.
+func (d *delivery) readBack(ctx context.Context, sum []byte) error {
+	target := d.job.file.TargetPath
+	there, err := d.to.Open(ctx, target)
+	if err != nil {
+		return fmt.Errorf("open what was delivered: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	if d.engine.confirm(ctx, d.job) == nil {
-		d.discard(ctx, last)
+	defer func() { _ = there.Close() }()
+	if got, want := there.Info().Size, d.src.Info().Size; got != want {
+		return &Error{Op: "verify", Path: target, Code: IntegrityError, Err: fmt.Errorf("it has %d bytes, %d were delivered", got, want)}
 	}
+	got, err := d.hash(ctx, there)
+	if err != nil {
+		return fmt.Errorf("read what was delivered: %w", err)
+	}
+	if !bytes.Equal(got, sum) {
+		return &Error{Op: "verify", Path: target, Code: IntegrityError, Err: fmt.Errorf("its SHA-256 is %x, that of what was sent %x", got, sum)}
+	}
+	return nil
+}
+
+// publishedBefore returns the SHA-256 of the source if an earlier attempt published exactly that, although nobody noted it:
+// its node died just then, or the answer was lost. It reads both sides to find out, so it asks only where that may be so.
+func (d *delivery) publishedBefore(ctx context.Context) []byte {
+	if !d.job.unsure || d.remote.features().ReadOnce {
+		return nil
+	}
+	there, err := d.to.Open(ctx, d.job.file.TargetPath)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = there.Close() }()
+	if there.Info().Size != d.src.Info().Size {
+		return nil
+	}
+	theirs, err := d.hash(ctx, there)
+	if err != nil {
+		return nil
+	}
+	ours, err := d.hash(ctx, d.src)
+	if err != nil || !bytes.Equal(ours, theirs) {
+		return nil
+	}
+	return ours
+}
+
+// hash reads all of src.
+func (d *delivery) hash(ctx context.Context, src Source) ([]byte, error) {
+	size, h := src.Info().Size, sha256.New()
+	budget := d.engine.shares[d.job.file.ConnectorID]
+	buf, err := budget.get(ctx, min(size, d.engine.cfg.WindowSize))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { budget.put(buf) }()
+	for off := int64(0); off < size; off += int64(len(buf)) {
+		window := buf[:min(int64(len(buf)), size-off)]
+		if err := src.ReadWindow(ctx, window, off); err != nil {
+			return nil, err
+		}
+		h.Write(window)
+	}
+	return h.Sum(nil), nil
+}
+
+// explain makes an error say why the file was halted, where that was the cause.
+func (d *delivery) explain(err error) error {
+	var timeout *Error
+	if err == nil || !errors.As(context.Cause(d.job.moving), &timeout) {
+		return err
+	}
+	at := stepError{step: stepRead}
+	errors.As(err, &at)
+	return stepError{at.step, timeout}
 }
 
 // goesOn reports whether a later attempt, here or elsewhere, goes on with the file.
-func (d *delivery) goesOn(ctx context.Context, err error) bool {
-	return d.job.hasLost() || err != nil && (errors.Is(err, errStopped) || errors.Is(context.Cause(ctx), errCutOff))
-}
-
-// keeps reports whether what was delivered so far stays: for the next attempt after an interruption, or because it is
-// another node's by now.
-func (d *delivery) keeps(ctx context.Context, err error) bool {
-	if d.job.hasLost() {
+func (d *delivery) goesOn(err error) bool {
+	j := d.job
+	if j.hasLost() {
 		return true
 	}
-	return (errors.Is(err, errStopped) || errors.Is(context.Cause(ctx), errCutOff)) && d.job.keepCheckpoint()
+	if err == nil {
+		return d.inPlace() // what is there is the file itself
+	}
+	if interrupted(j, err) {
+		return !j.isWanted(store.Cancelled)
+	}
+	_, _, again := d.engine.again(j, err)
+	return again
+}
+
+// keeps reports whether what was delivered so far stays: for the next attempt, or because it is another node's by now.
+func (d *delivery) keeps(err error) bool {
+	switch {
+	case d.job.hasLost():
+		return true
+	case !d.goesOn(err):
+		return false
+	}
+	switch CodeOf(err) {
+	case SizeMismatch, SourceChanged, NoSpace: // it would fail in the same way again, or is in the way
+		return false
+	}
+	return d.job.keepCheckpoint()
 }
 
 // abort removes what was delivered so far, unless the lease may have run out: the node that has the file now works
-// under the same temporary name.
-func (d *delivery) abort(ctx context.Context, dst Sink) {
+// under the same temporary name. What cannot be removed is swept later.
+func (d *delivery) abort(dst Sink) {
 	j, e := d.job, d.engine
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), cleanupTimeout)
 	defer cancel()
 	err := e.confirm(cleanup, j)
 	if err == nil {
 		err = dst.Abort(cleanup)
 	}
-	if err != nil {
-		e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
+	if err == nil {
+		j.forget()
+		return
 	}
+	j.keepLitter()
+	e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
+}
+
+// discardLast removes what an earlier attempt delivered of a file that ends before this one has begun to. A partner that
+// cannot be reached is not asked again: what is left is swept later.
+func (d *delivery) discardLast(ctx context.Context) {
+	if d.job.last == nil || d.to == Storage(d.remote) && d.remote.failed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if d.engine.confirm(ctx, d.job) == nil && d.discard(ctx) == nil {
+		d.job.forget()
+	}
+}
+
+// discard removes what an earlier attempt left.
+func (d *delivery) discard(ctx context.Context) error {
+	return discard(ctx, d.to, &d.job.file.File, d.job.last, d.inPlace())
+}
+
+// inPlace reports whether the target is written under its final name.
+func (d *delivery) inPlace() bool {
+	return d.to == Storage(d.remote) && d.remote.features().InPlace
+}
+
+// discard removes from to what an attempt at f left.
+func discard(ctx context.Context, to Storage, f *store.File, last *checkpoint, inPlace bool) error {
+	if inPlace && last.Sink == nil {
+		return nil // nothing says that what is there is ours
+	}
+	o := CreateOptions{Size: last.Size, WindowSize: last.Window, Overwrite: OverwriteReplace, Key: deliveryKey(f, last.Identity), Checkpoint: last.Sink}
+	dst, err := to.Create(ctx, f.TargetPath, o)
+	if CodeOf(err) == CheckpointLost && !inPlace { // there may be something under its name all the same
+		o.Checkpoint = nil
+		dst, err = to.Create(ctx, f.TargetPath, o)
+	}
+	switch CodeOf(err) {
+	case "":
+	case FileNotFound, DirectoryNotFound, PathNotFound, CheckpointLost:
+		return nil
+	default:
+		return err
+	}
+	return errors.Join(dst.Abort(ctx), dst.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 var (
 	errLeaseLost = errors.New("transfer: lease lost to another node")
 	errCutOff    = errors.New("transfer: node stopped")
+	errWanted    = errors.New("transfer: stopped by a user")
 )
 
 // engine leases files from the Store, moves them, and writes back how they go: one goroutine claims (dispatch), one
@@ -35,8 +37,11 @@ type engine struct {
 	buffers *buffers
 	shares  map[string]*buffers // of buffers, by connector
 
+	breakers map[string]*breaker // by connector
+
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
+	resting  context.CancelFunc // ends what keepHouse does
 	stopOnce sync.Once
 	cut      context.Context
 	cutOff   context.CancelCauseFunc
@@ -66,6 +71,7 @@ func newEngine(cfg Config) *engine {
 		ended:     make(chan struct{}),
 		running:   make(map[*job]struct{}),
 		shares:    make(map[string]*buffers, len(cfg.Connectors)),
+		breakers:  make(map[string]*breaker, len(cfg.Connectors)),
 	}
 	most := cfg.MemoryBudget
 	if len(cfg.Connectors) > 1 {
@@ -74,21 +80,30 @@ func newEngine(cfg Config) *engine {
 	for id, c := range cfg.Connectors {
 		e.shares[id] = e.buffers.share(most)
 		e.limits[id] = c.Info().MaxFiles
+		e.breakers[id] = &breaker{}
 	}
 	return e
 }
 
 func (e *engine) start(ctx context.Context) {
 	e.cut, e.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
+	house, resting := context.WithCancel(e.cut)
+	e.resting = resting
 	unhook := context.AfterFunc(ctx, e.stop)
 	recorded := make(chan struct{})
 	go func() {
 		defer close(recorded)
 		e.record()
 	}()
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		e.keepHouse(house)
+	}()
 	go func() {
 		defer close(e.ended)
 		e.dispatch()
+		<-kept
 		e.jobs.Wait()
 		close(e.jobsEnded)
 		<-recorded
@@ -102,6 +117,9 @@ func (e *engine) stop() {
 	e.stopOnce.Do(func() { close(e.stopping) })
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.resting != nil {
+		e.resting()
+	}
 	for j := range e.running {
 		j.giveBack()
 	}
@@ -168,18 +186,54 @@ func (e *engine) claim(ctx context.Context) bool {
 	if room <= 0 || len(e.limits) == 0 || ctx.Err() != nil {
 		return false
 	}
+	limits, probes := e.gates()
+	more := len(limits) > 0 && e.take(ctx, room, limits, false) == room
+	for _, id := range probes {
+		if e.count() < e.cfg.MaxFiles {
+			e.take(ctx, 1, map[string]int{id: e.limits[id]}, true)
+		}
+	}
+	return more
+}
+
+// gates returns the limits of those connectors whose files may be claimed freely, and those of which one may be, to find
+// out whether the partner can be reached.
+func (e *engine) gates() (limits map[string]int, probes []string) {
+	now := time.Now()
+	limits = e.limits
+	for id, b := range e.breakers {
+		g := b.gate(now)
+		if g == gateOpen {
+			continue
+		}
+		if len(limits) == len(e.limits) {
+			limits = maps.Clone(limits)
+		}
+		delete(limits, id)
+		if g == gateProbe {
+			probes = append(probes, id)
+		}
+	}
+	return limits, probes
+}
+
+// take claims up to n files, starts to move them, and returns how many they are.
+func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe bool) int {
 	asked := time.Now()
 	call, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	claimed, err := e.store.Claim(call, store.ClaimRequest{Worker: e.cfg.Name, Max: room, Lease: e.cfg.Lease, Limits: e.limits})
+	claimed, err := e.store.Claim(call, store.ClaimRequest{Worker: e.cfg.Name, Max: n, Lease: e.cfg.Lease, Limits: limits})
 	if err != nil {
 		if ctx.Err() == nil {
 			e.cfg.Logger.Error("cannot claim files", "error", err)
 		}
-		return false
+		return 0
 	}
 	for _, c := range claimed {
 		j := newJob(e.cut, c, asked)
+		if j.probe = probe; probe {
+			e.breakers[c.ConnectorID].probe()
+		}
 		e.mu.Lock()
 		e.running[j] = struct{}{}
 		e.mu.Unlock()
@@ -188,7 +242,7 @@ func (e *engine) claim(ctx context.Context) bool {
 		}
 		e.jobs.Go(func() { e.run(j) })
 	}
-	return len(claimed) == room
+	return len(claimed)
 }
 
 func (e *engine) count() int {
@@ -199,20 +253,66 @@ func (e *engine) count() int {
 
 // run moves one file and hands in its outcome.
 func (e *engine) run(j *job) {
-	err := guarded(func() error { return e.deliver(j) })
+	err := guarded(func() error { return e.attempt(j) })
+	if j.probe {
+		e.breakers[j.file.ConnectorID].end()
+	}
 	var p *panicError
 	if errors.As(err, &p) {
 		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
 	}
-	switch {
-	case err == nil:
-		j.finish(store.Done, store.Failure{})
-	case errors.Is(err, errStopped), errors.Is(context.Cause(j.ctx), errCutOff), j.hasLost():
-		j.finish(store.Interrupted, store.Failure{})
-	default:
-		j.finish(store.Failed, e.describe(&j.file.File, err))
-	}
+	e.settle(j, err)
 	e.outcomes <- j
+}
+
+// attempt moves one file, unless there is a reason not to begin.
+func (e *engine) attempt(j *job) error {
+	if j.file.Wanted != 0 { // by a user, while the file was with a node that died
+		return errStopped
+	}
+	ready := later(j.file.CreatedAt, j.file.StartAt)
+	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && time.Since(ready) > limit {
+		return stepError{stepConnect, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
+			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
+	}
+	if e.cfg.FileTimeout > 0 {
+		late := &Error{Op: "move", Code: TimeoutError, Err: fmt.Errorf("it took longer than %v (Config.FileTimeout)", e.cfg.FileTimeout)}
+		timer := time.AfterFunc(e.cfg.FileTimeout, func() { j.halt(late) })
+		defer timer.Stop()
+	}
+	return e.deliver(j)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// settle decides what becomes of a file after an attempt.
+func (e *engine) settle(j *job, err error) {
+	if err == nil {
+		j.finish(store.Done, store.Failure{})
+		return
+	}
+	if interrupted(j, err) {
+		j.interrupt()
+		return
+	}
+	failure := e.describe(&j.file.File, err)
+	if delay, failures, ok := e.again(j, err); ok {
+		j.wait(delay, failures, failure)
+		return
+	}
+	j.finish(store.Failed, failure)
+}
+
+// interrupted reports whether an attempt ended before its time through nobody's fault.
+func interrupted(j *job, err error) bool {
+	cause := context.Cause(j.moving)
+	return errors.Is(err, errStopped) || errors.Is(cause, errCutOff) || errors.Is(cause, errWanted) || j.hasLost() ||
+		j.isWanted(store.Paused, store.Cancelled)
 }
 
 // entry is what the Store shall know of a job.
@@ -226,6 +326,9 @@ type entry struct {
 func (e *engine) record() {
 	tick := time.NewTicker(e.cfg.ProgressInterval)
 	defer tick.Stop()
+	watch, unwatch := context.WithCancel(e.cut)
+	defer unwatch()
+	wanted := e.store.Watch(watch, store.FilesWanted)
 	for {
 		var batch []entry
 		select {
@@ -234,6 +337,8 @@ func (e *engine) record() {
 		case <-tick.C:
 			batch = e.snapshot()
 		case <-e.flush:
+			batch = e.snapshot()
+		case <-wanted:
 			batch = e.snapshot()
 		case <-e.jobsEnded:
 			return
@@ -291,6 +396,12 @@ func (e *engine) write(batch []entry) {
 		case err != nil:
 			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
 			b.job.loseLease()
+		case b.change.State == store.Running && errors.Is(verdicts[i], store.ErrPauseWanted):
+			b.job.renewed(asked)
+			b.job.want(store.Paused)
+		case b.change.State == store.Running && errors.Is(verdicts[i], store.ErrCancelWanted):
+			b.job.renewed(asked)
+			b.job.want(store.Cancelled)
 		case verdicts[i] != nil:
 			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
 			b.job.loseLease()
@@ -348,6 +459,8 @@ func (e *engine) logOutcome(j *job, c store.Change) {
 		e.cfg.Logger.Info("file delivered", append(attrs, "skipped", c.Skipped)...)
 	case store.Failed:
 		e.cfg.Logger.Warn("file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+	case store.Waiting:
+		e.cfg.Logger.Warn("file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	default:
 		e.cfg.Logger.Info("file interrupted", attrs...)
 	}

@@ -51,6 +51,7 @@ func (b *bench) newClient(change ...func(*transfer.Config)) *transfer.Client {
 		MemoryBudget:     100_000,
 		PollInterval:     10 * time.Millisecond,
 		ProgressInterval: 5 * time.Millisecond,
+		Retry:            transfer.RetryPolicy{MaxAttempts: 1}, // retry_test.go is about more
 	}
 	for _, f := range change {
 		f(&cfg)

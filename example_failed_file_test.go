@@ -24,6 +24,7 @@ func ExampleConnectorFileTransferResult_Err() {
 	client, err := transfer.New(transfer.Config{
 		Storage:    storage,
 		Connectors: map[string]transfer.Connector{"acme": acme},
+		Retry:      transfer.RetryPolicy{MaxAttempts: 1}, // by default, it would be tried again for a while
 	})
 	if err != nil {
 		panic(err)

@@ -19,7 +19,13 @@ const (
 	stepCreate  step = "create target"
 	stepWrite   step = "write target"
 	stepCommit  step = "finish target"
+	stepVerify  step = "verify target"
 )
+
+// atTarget reports whether it is the target's side that failed.
+func (s step) atTarget() bool {
+	return s == stepCreate || s == stepWrite || s == stepCommit || s == stepVerify
+}
 
 // stepError is an error with the step at which it happened; the innermost one counts.
 type stepError struct {
@@ -56,7 +62,7 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 		switch {
 		case s == stepConnect:
 			return ConnectionError, cause
-		case s == stepCreate || s == stepWrite || s == stepCommit:
+		case s.atTarget():
 			return DirectoryNotFound, ""
 		case d == store.Send:
 			return SendFileNotFound, ""
@@ -80,7 +86,7 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 			return ConnectionError, detail
 		case stepOpen, stepRead:
 			return ReadFileError, detail
-		case stepCreate, stepWrite, stepCommit:
+		case stepCreate, stepWrite, stepCommit, stepVerify:
 			return WriteFileError, detail
 		}
 		return InternalError, detail
@@ -91,7 +97,7 @@ const maxMessage = 1024
 
 // message says where, what and why. What comes from the other side is cut and cleaned.
 func (e *engine) message(f *store.File, s step, err error) string {
-	remoteStep := s == stepConnect || (f.Direction == store.Send) == (s == stepCreate || s == stepWrite || s == stepCommit)
+	remoteStep := s == stepConnect || (f.Direction == store.Send) == s.atTarget()
 	where := "storage"
 	if named, ok := e.cfg.Storage.(fmt.Stringer); ok {
 		where = named.String()
@@ -100,7 +106,7 @@ func (e *engine) message(f *store.File, s step, err error) string {
 		where = e.cfg.Connectors[f.ConnectorID].Info().URL
 	}
 	path := f.SourcePath
-	if s == stepCreate || s == stepWrite || s == stepCommit {
+	if s.atTarget() {
 		path = f.TargetPath
 	}
 	host := where[strings.LastIndexAny(where, "/@")+1:]

@@ -6,6 +6,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,13 +16,22 @@ import (
 // job is one leased file on this node.
 type job struct {
 	file   store.Claimed
+	last   *checkpoint     // of an earlier attempt, or nil
+	unsure bool            // an earlier attempt may have published the file without anybody noting it
+	probe  bool            // it finds out whether the partner can be reached again
 	ctx    context.Context // ends when the file must be let go at once
 	cancel context.CancelCauseFunc
+	moving context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
+	halt   context.CancelCauseFunc
+	stop   chan struct{} // closed: end at a window's end
 
 	mu       sync.Mutex // guards the fields below
 	state    store.State
+	wanted   store.State // Paused or Cancelled, once a user wants that
+	delay    time.Duration
 	progress store.Progress
 	failure  store.Failure
+	publish  bool          // it is being published, or an attempt at that failed
 	leased   time.Time     // when the lease was asked for that is held now
 	lost     bool          // the lease is somebody else's
 	open     bool          // both sides are there, and what is delivered is worth keeping
@@ -32,35 +42,53 @@ type job struct {
 }
 
 func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
-	j := &job{file: f, state: store.Running, leased: leased, verdict: make(chan struct{})}
+	j := &job{file: f, state: store.Running, leased: leased, verdict: make(chan struct{}), stop: make(chan struct{})}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
-	j.progress = f.Progress
+	j.moving, j.halt = context.WithCancelCause(j.ctx)
+	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted
+	c := parseCheckpoint(f.Checkpoint)
+	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published
+	if c.usable() {
+		j.last = &c
+	}
 	return j
 }
 
-// checkpoint is what a later attempt needs to go on in mid-file.
+// checkpoint is what a later attempt needs to know of an earlier one: how to go on in mid-file, or, with Rank 0, what to
+// remove.
 type checkpoint struct {
-	Identity string `json:"identity"` // of the source
-	Size     int64  `json:"size"`     // bytes of the source
-	Window   int64  `json:"window"`   // bytes
-	Rank     int64  `json:"rank"`
-	Hash     []byte `json:"hash"` // state of the SHA-256 after Rank windows
-	Sink     []byte `json:"sink"` // the Sink's own
+	Identity string `json:"identity,omitempty"` // of the source
+	Size     int64  `json:"size,omitempty"`     // bytes of the source
+	Window   int64  `json:"window,omitempty"`   // bytes
+	Rank     int64  `json:"rank,omitempty"`
+	Hash     []byte `json:"hash,omitempty"` // state of the SHA-256 after Rank windows
+	Sink     []byte `json:"sink,omitempty"` // the Sink's own
+
+	Ended     int  `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
+	Published bool `json:"published,omitempty"` // it failed while it published the file
 }
 
-// lastCheckpoint is the one that an earlier attempt left, or nil.
-func (j *job) lastCheckpoint() *checkpoint {
-	if len(j.file.Checkpoint) == 0 {
+func parseCheckpoint(text []byte) (c checkpoint) {
+	if len(text) > 0 && json.Unmarshal(text, &c) != nil {
+		return checkpoint{}
+	}
+	return c
+}
+
+// usable reports whether there is something to go on with, or to remove.
+func (c *checkpoint) usable() bool {
+	if c.Window < 1 || c.Size < 0 || c.Rank < 0 || c.Identity == "" {
+		return false
+	}
+	return c.Rank == 0 || sha256.New().(encoding.BinaryUnmarshaler).UnmarshalBinary(c.Hash) == nil
+}
+
+func (c checkpoint) text() []byte {
+	if c.Identity == "" && c.Ended == 0 {
 		return nil
 	}
-	var c checkpoint
-	if err := json.Unmarshal(j.file.Checkpoint, &c); err != nil || c.Window < 1 || c.Rank < 0 {
-		return nil
-	}
-	if c.Rank > 0 && sha256.New().(encoding.BinaryUnmarshaler).UnmarshalBinary(c.Hash) != nil {
-		return nil // a file of one window keeps no state: it starts again
-	}
-	return &c
+	text, _ := json.Marshal(c) // numbers, bytes and valid UTF-8
+	return text
 }
 
 func (j *job) enter(p store.Phase) {
@@ -76,13 +104,60 @@ func (j *job) opened() {
 	j.open = true
 }
 
-// giveBack ends the work on a file that has not begun to move: it may wait for a partner that does not answer.
+// giveBack ends the work on a file because the node stops: at a window's end, or at once if it has not begun to move,
+// because it may wait for a partner that does not answer.
 func (j *job) giveBack() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.endWindow()
 	if !j.open {
 		j.cancel(errCutOff)
 	}
+}
+
+// endWindow is called with mu locked.
+func (j *job) endWindow() {
+	if !isClosed(j.stop) {
+		close(j.stop)
+	}
+}
+
+// haltAfter is how long a file that a user wants stopped may take to come to a window's end. Cutting a window off costs
+// the connection, and other files on it with it.
+const haltAfter = 500 * time.Millisecond
+
+// want ends the work on a file because a user wants it paused or cancelled. What is being published already stays
+// unharmed.
+func (j *job) want(s store.State) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.wanted == s {
+		return
+	}
+	j.wanted = s
+	j.endWindow()
+	if !j.open {
+		j.halt(errWanted)
+		return
+	}
+	time.AfterFunc(haltAfter, func() { j.halt(errWanted) })
+}
+
+func (j *job) isWanted(states ...store.State) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Contains(states, j.wanted)
+}
+
+// finalize notes that everything has arrived and the file is about to be published, unless a user wants it cancelled.
+func (j *job) finalize() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.wanted == store.Cancelled {
+		return false
+	}
+	j.progress.Phase, j.publish = store.PhaseFinalize, true
+	return true
 }
 
 // begin notes what is moved, from where on, once both sides are open.
@@ -118,6 +193,14 @@ func (j *job) delivered(sum []byte) {
 	j.progress.SHA256 = sum
 }
 
+// published notes that an earlier attempt had delivered the file.
+func (j *job) published(sum []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.progress.SHA256 = sum
+	j.progress.Offset = j.progress.Size
+}
+
 func (j *job) skipped() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -125,13 +208,30 @@ func (j *job) skipped() {
 	j.setPosition(position{})
 }
 
-// keepCheckpoint takes down what a later attempt needs, while the sink is still there to be asked; with none there is
-// nothing to go on with. It reports whether there is.
+// keepCheckpoint takes down what a later attempt needs, while the sink is still there to be asked. It reports whether
+// there is something to go on with.
 func (j *job) keepCheckpoint() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.Checkpoint = j.makeCheckpoint()
-	return len(j.progress.Checkpoint) > 0
+	c := j.makeCheckpoint()
+	j.progress.Checkpoint = c.text()
+	return c.Rank > 0 && c.Sink != nil
+}
+
+// keepLitter takes down what was left behind.
+func (j *job) keepLitter() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.makeCheckpoint()
+	c.Rank, c.Hash = 0, nil
+	j.progress.Checkpoint = c.text()
+}
+
+// forget notes that nothing is left of what was delivered so far.
+func (j *job) forget() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.progress.Checkpoint, j.sink = nil, nil
 }
 
 // letGo forgets the sink, which is about to be closed.
@@ -141,42 +241,57 @@ func (j *job) letGo() {
 	j.sink = nil
 }
 
-func (j *job) makeCheckpoint() []byte {
-	switch {
-	case j.sink == nil:
-		return j.progress.Checkpoint
-	case j.at.rank > 0 && j.at.hash == nil:
-		return nil // a file of one window
+// makeCheckpoint is called with mu locked.
+func (j *job) makeCheckpoint() checkpoint {
+	if j.sink == nil {
+		return parseCheckpoint(j.progress.Checkpoint)
 	}
-	var state []byte
-	_ = guarded(func() error { state = j.sink.Checkpoint(); return nil })
-	if state == nil {
-		return nil
-	}
-	c, err := json.Marshal(checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize, Rank: j.at.rank, Hash: j.at.hash, Sink: state})
-	if err != nil {
-		return nil
+	c := checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize}
+	_ = guarded(func() error { c.Sink = j.sink.Checkpoint(); return nil })
+	if c.Sink != nil && j.at.hash != nil { // a file of one window starts again
+		c.Rank, c.Hash = j.at.rank, j.at.hash
 	}
 	return c
 }
 
+// finish sets the outcome. A file that is not at its end takes down that this attempt is.
 func (j *job) finish(s store.State, f store.Failure) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.state, j.failure = s, f
-	if s.Final() {
-		j.progress.Checkpoint = nil
+	c := parseCheckpoint(j.progress.Checkpoint)
+	switch {
+	case s == store.Done:
+		c = checkpoint{}
+	case s.Final():
+		c.Ended = 0
+	default:
+		c.Ended, c.Published = j.file.Attempts, c.Published || j.publish
 	}
+	j.progress.Checkpoint = c.text()
 }
+
+// wait sets the outcome of an attempt that failed and will be followed by another one.
+func (j *job) wait(delay time.Duration, failures int, f store.Failure) {
+	j.mu.Lock()
+	j.delay, j.progress.Failures = delay, failures
+	j.mu.Unlock()
+	j.finish(store.Waiting, f)
+}
+
+// interrupt sets the outcome of an attempt that did not come to its end; why the one before failed stays.
+func (j *job) interrupt() { j.finish(store.Interrupted, j.file.Failure) }
 
 // change is what the Store shall know of the file now.
 func (j *job) change(lease time.Duration) store.Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.state == store.Running {
-		j.progress.Checkpoint = j.makeCheckpoint()
+		j.progress.Checkpoint = j.makeCheckpoint().text()
 	}
-	return store.Change{ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Progress: j.progress, Failure: j.failure}
+	return store.Change{
+		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,
+	}
 }
 
 // renewed notes that the lease runs from asked on.

@@ -19,10 +19,11 @@ import (
 // spec is the part of a request that only the engine reads; the store keeps it as opaque bytes.
 type spec struct {
 	Overwrite Overwrite `json:"overwrite,omitempty"`
+	Verify    Verify    `json:"verify,omitempty"`
 }
 
 func newTransfer(in *StartFileTransferInput) (store.Transfer, error) {
-	request, err := json.Marshal(spec{Overwrite: in.Overwrite})
+	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify})
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}
@@ -69,6 +70,9 @@ func requestHash(in *StartFileTransferInput) ([]byte, error) {
 	same.ClientToken = ""
 	same.StartAt = same.StartAt.UTC().Round(0)
 	fill(&same.Overwrite, OverwriteReplace)
+	if same.Verify == VerifySize {
+		same.Verify = ""
+	}
 	if len(same.Metadata) == 0 {
 		same.Metadata = nil
 	}
@@ -155,6 +159,9 @@ func (c *Client) validateStart(in *StartFileTransferInput) error {
 	p.text("LocalDirectoryPath", in.LocalDirectoryPath, 0, maxPathLength)
 	p.text("RemoteDirectoryPath", in.RemoteDirectoryPath, 0, maxPathLength)
 	p.metadata(in.Metadata)
+	if !in.Verify.valid() {
+		p.add("Verify", string(in.Verify), "is not a level (use SIZE or READ_BACK)")
+	}
 	if !in.Overwrite.valid() {
 		p.add("Overwrite", string(in.Overwrite), "is not a policy (use REPLACE, FAIL or SKIP)")
 	}

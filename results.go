@@ -44,8 +44,8 @@ func awsStatus(f *store.File) TransferTableStatus {
 type ConnectorFileTransferResult struct {
 	FilePath       string // as given in the request
 	StatusCode     TransferTableStatus
-	FailureCode    Code   // empty unless FAILED
-	FailureMessage string // host, path, phase and cause; empty unless FAILED
+	FailureCode    Code   // of the last attempt that failed; while IN_PROGRESS another one follows
+	FailureMessage string // host, path, phase and cause
 
 	// The fields below are not AWS's.
 
@@ -57,13 +57,16 @@ type ConnectorFileTransferResult struct {
 	Size             int64       // bytes; -1 until known
 	Rank             int64       // windows acknowledged (Waarp rank)
 	BlockSize        int64       // bytes of a window; 0 until known (Waarp blockSize)
-	Attempts         int
-	Skipped          bool      // completed without moving it, by OverwriteSkip
-	SHA256           string    // of the content in hexadecimal, once COMPLETED and not Skipped
-	CreatedAt        time.Time // UTC, as all times here
-	StartedAt        time.Time // zero until first taken up
-	UpdatedAt        time.Time // of the last event
-	FinishedAt       time.Time // zero until final
+	Attempts         int         // how often the file was taken up, after interruptions too
+	Failures         int         // how many attempts failed
+	NextAttemptAt    time.Time   // when a file that waits is taken up (again) at the earliest; zero otherwise
+	RetryOf          int64       // FileID of the finished file that RetryTransfer repeats; 0: none
+	Skipped          bool        // completed without moving it, by OverwriteSkip
+	SHA256           string      // of the content in hexadecimal, once COMPLETED and not Skipped
+	CreatedAt        time.Time   // UTC, as all times here
+	StartedAt        time.Time   // zero until first taken up
+	UpdatedAt        time.Time   // of the last event
+	FinishedAt       time.Time   // zero until final
 }
 
 func newResult(f *store.File) ConnectorFileTransferResult {
@@ -81,6 +84,9 @@ func newResult(f *store.File) ConnectorFileTransferResult {
 		Rank:             f.Rank,
 		BlockSize:        f.BlockSize,
 		Attempts:         f.Attempts,
+		Failures:         f.Failures,
+		NextAttemptAt:    nextAttempt(f),
+		RetryOf:          f.Parent,
 		Skipped:          f.Skipped,
 		SHA256:           hex.EncodeToString(f.SHA256),
 		CreatedAt:        f.CreatedAt,
@@ -88,6 +94,14 @@ func newResult(f *store.File) ConnectorFileTransferResult {
 		UpdatedAt:        f.UpdatedAt,
 		FinishedAt:       f.FinishedAt,
 	}
+}
+
+func nextAttempt(f *store.File) time.Time {
+	switch f.State {
+	case store.Queued, store.Waiting, store.Interrupted:
+		return f.ReadyAt
+	}
+	return time.Time{}
 }
 
 // Err returns nil unless the file FAILED, and then an error that is both its FailureCode and its FailureDetail:

@@ -111,12 +111,25 @@ type CreateOptions struct {
 // the file starts again at zero.
 const CheckpointLost Code = "CHECKPOINT_LOST"
 
+// Verify says how sure a file must be before it is COMPLETED.
+type Verify string
+
+// Levels of Verify. The empty one is VerifySize. At each, the SHA-256 of the content is computed on the way and kept.
+const (
+	VerifySize Verify = "SIZE" // every byte was acknowledged, and the target has the size of the source
+	// VerifyReadBack reads the target after it was published and compares its SHA-256. It costs the file once more. What
+	// differs fails with WRITE_FILE_ERROR, detail INTEGRITY_ERROR, and stays where it is; so does, as READ_FILE_ERROR
+	// or the like, what cannot be read back, as where a partner takes files away at once.
+	VerifyReadBack Verify = "READ_BACK"
+)
+
+func (v Verify) valid() bool { return v == "" || v == VerifySize || v == VerifyReadBack }
+
 // Overwrite says what happens if the target of a file is there already.
 type Overwrite string
 
-// Overwrite policies. The empty one is OverwriteReplace. If a node dies, or the Store fails it, after a file was
-// published and before that was recorded, the next attempt finds the file there: with OverwriteFail it fails, with
-// OverwriteSkip it is skipped, although it arrived.
+// Overwrite policies. The empty one is OverwriteReplace. If a node dies after a file was published and before that was
+// recorded, the next attempt finds it there, compares the content, and is done, whatever the policy.
 const (
 	OverwriteReplace Overwrite = "REPLACE" // the new file takes its place
 	OverwriteFail    Overwrite = "FAIL"    // the file fails with WRITE_FILE_ERROR, detail FILE_EXISTS

@@ -59,6 +59,21 @@ type Config struct {
 	// the garbage collector lets garbage grow as large as what is in use (see GOMEMLIMIT).
 	MemoryBudget int64
 
+	// Retry says how files are tried again after a failure that may pass. A connector may have its own
+	// (ConnectorInfo.Retry).
+	Retry RetryPolicy
+
+	// QueueTimeout is how long a file may wait to be taken up the first time, from the moment on when it could be. Then
+	// it fails with TIMEOUT_ERROR, detail QUEUE_EXPIRED, when its turn comes. Default: no limit.
+	QueueTimeout time.Duration
+
+	// FileTimeout is how long one attempt at a file may take; the next one goes on from there. Default 24 h; -1 for no
+	// limit.
+	FileTimeout time.Duration
+
+	// Retention is how long finished files stay in the Store. Default: for ever.
+	Retention Retention
+
 	// Lease is how long a file stays with a node that no longer answers before another takes it over. Default 30 s,
 	// at least 1 s.
 	Lease time.Duration
@@ -80,6 +95,7 @@ const (
 	defaultMemoryBudget   = 64 << 20
 	defaultLease          = 30 * time.Second
 	defaultInterval       = time.Second
+	defaultFileTimeout    = 24 * time.Hour
 )
 
 func (c Config) withDefaults() Config {
@@ -101,6 +117,8 @@ func (c Config) withDefaults() Config {
 	fill(&c.WindowSize, defaultWindowSize)
 	fill(&c.WindowsPerFile, defaultWindowsPerFile)
 	fill(&c.MemoryBudget, max(defaultMemoryBudget, c.WindowSize))
+	c.Retry = c.Retry.withDefaults()
+	fill(&c.FileTimeout, defaultFileTimeout)
 	fill(&c.Lease, defaultLease)
 	fill(&c.ProgressInterval, min(defaultInterval, c.Lease/3))
 	fill(&c.PollInterval, defaultInterval)
@@ -129,6 +147,9 @@ func (c Config) validate() error {
 		wrong(missing, "Connectors[%q] is nil (make one with sftpx.New)", id)
 		if !missing {
 			wrong(conn.Info().MaxFiles < 1, "Connectors[%q] allows %d files at once (its Info must say 1 or more)", id, conn.Info().MaxFiles)
+			if own := conn.Info().Retry; own != nil {
+				own.check(fmt.Sprintf("Connectors[%q].Retry", id), wrong)
+			}
 		}
 	}
 	wrong(c.MaxPaths < -1, "MaxPaths is %d (use 1 or more, 0 for %d, -1 for no limit)", c.MaxPaths, defaultMaxPaths)
@@ -136,6 +157,12 @@ func (c Config) validate() error {
 	wrong(c.WindowSize < 0, "WindowSize is %d (use 1 or more bytes, or 0 for 8 MiB)", c.WindowSize)
 	wrong(c.WindowsPerFile < 0, "WindowsPerFile is %d (use 1 or more, or 0 for %d)", c.WindowsPerFile, defaultWindowsPerFile)
 	wrong(c.MemoryBudget < c.WindowSize, "MemoryBudget is %d, less than one window of %d bytes (raise it, or lower WindowSize)", c.MemoryBudget, c.WindowSize)
+	c.Retry.check("Retry", wrong)
+	wrong(c.QueueTimeout < 0, "QueueTimeout is %v (use more than 0, or 0 for no limit)", c.QueueTimeout)
+	wrong(c.FileTimeout < -1, "FileTimeout is %v (use more than 0, 0 for %v, -1 for no limit)", c.FileTimeout, defaultFileTimeout)
+	if problem := c.Retention.check("Retention"); problem != "" {
+		wrong(true, "%s", problem)
+	}
 	wrong(c.Lease < time.Second, "Lease is %v (use 1s or more, or 0 for %v)", c.Lease, defaultLease)
 	wrong(c.ProgressInterval < 0 || c.Lease >= time.Second && c.ProgressInterval > c.Lease/3, "ProgressInterval is %v (use more than 0 and at most a third of Lease, %v)", c.ProgressInterval, c.Lease/3)
 	wrong(c.PollInterval < 0, "PollInterval is %v (use more than 0, or 0 for %v)", c.PollInterval, defaultInterval)
@@ -240,6 +267,9 @@ type StartFileTransferInput struct {
 
 	// Overwrite says what happens if a target is there already. Default: OverwriteReplace.
 	Overwrite Overwrite
+
+	// Verify says how sure each file must be before it is COMPLETED. Default: VerifySize.
+	Verify Verify `json:",omitempty"`
 
 	// StartAt is the earliest time to begin. Default, and for times past: at once.
 	StartAt time.Time

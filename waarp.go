@@ -178,7 +178,7 @@ var waarpCauses = map[Code]string{
 	TimeoutError: "Disconnection", PermissionDenied: "FileNotAllowed", PathEscapes: "FileNotAllowed", FileExists: "FileNotAllowed",
 	IsDirectory: "FileNotAllowed", SendFileNotFound: "FileNotFound", RetrieveFileNotFound: "FileNotFound",
 	FileNotFound: "FileNotFound", DirectoryNotFound: "FileNotFound", PathNotFound: "FileNotFound", NoSpace: "SizeNotAllowed",
-	SizeMismatch: "TransferError", SourceChanged: "TransferError", ReadFileError: "TransferError", WriteFileError: "TransferError",
+	QueueExpired: "TransferError", IntegrityError: "TransferError", SizeMismatch: "TransferError", SourceChanged: "TransferError", ReadFileError: "TransferError", WriteFileError: "TransferError",
 	RenameError: "FinalOp", DeleteError: "ExternalOp", ListDirectoryError: "ExternalOp", UnsupportedOperationError: "Unimplemented",
 	InternalError: "Internal", Cancelled: "CanceledTransfer",
 }

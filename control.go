@@ -1,0 +1,357 @@
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// ControlInput says which files to pause, resume or cancel: exactly one of its fields.
+type ControlInput struct {
+	TransferID string  // all files of a transfer
+	FileIDs    []int64 // files by their FileID, at most 1,000
+	Files      *Query  // every file that it matches; Limit, Offset and After count as well
+}
+
+// ControlOutput tells what came of it.
+type ControlOutput struct {
+	Files   int           // for which it is done; a running file follows within about a second
+	Refused []RefusedFile // whose state does not allow it
+}
+
+// RefusedFile is a file that could not be controlled.
+type RefusedFile struct {
+	FileID int64
+	Reason string // names the state
+}
+
+// PauseTransfer stops files until ResumeTransfer. Those that wait are Paused at once; those that run stop within about a
+// second, on whatever node, keep what was delivered so far, and go on from there later. A file that is just being
+// published is COMPLETED all the same. Pausing again changes nothing.
+//
+// Given TransferID or Files, finished files are passed over, and none at all is an error. Errors: InvalidRequestException
+// where fields are wrong or the state of every file forbids it, ResourceNotFoundException for an unknown transfer or file,
+// ServiceUnavailableException when the Store failed.
+func (c *Client) PauseTransfer(ctx context.Context, in *ControlInput) (*ControlOutput, error) {
+	return c.control(ctx, in, control{"pause", store.Paused, []store.State{store.Queued, store.Running, store.Waiting, store.Interrupted, store.Paused}})
+}
+
+// ResumeTransfer lets paused files go on, from where they stopped, and files that wait for their next attempt begin it now.
+// Files that are under way anyway stay so. Errors are as with PauseTransfer.
+func (c *Client) ResumeTransfer(ctx context.Context, in *ControlInput) (*ControlOutput, error) {
+	return c.control(ctx, in, control{"resume", store.Queued, []store.State{store.Queued, store.Running, store.Waiting, store.Interrupted, store.Paused}})
+}
+
+// CancelTransfer ends files for good: they are FAILED with the code CANCELLED. Those that run stop within about a second,
+// on whatever node. What was delivered of them so far is removed, later if the partner cannot be reached. A file that is
+// just being published is COMPLETED all the same, and one that failed meanwhile stays what it is. Cancelling again changes
+// nothing. Errors are as with PauseTransfer.
+func (c *Client) CancelTransfer(ctx context.Context, in *ControlInput) (*ControlOutput, error) {
+	return c.control(ctx, in, control{"cancel", store.Cancelled, []store.State{store.Queued, store.Running, store.Waiting, store.Interrupted, store.Paused, store.Cancelled}})
+}
+
+// control is one of the verbs.
+type control struct {
+	verb string
+	to   store.State
+	from []store.State // what it is possible in
+}
+
+// maxFileIDs is how many files one call may name.
+const maxFileIDs = 1000
+
+func (c *Client) control(ctx context.Context, in *ControlInput, v control) (*ControlOutput, error) {
+	if in == nil {
+		in = &ControlInput{}
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	if len(in.FileIDs) > 0 {
+		return c.controlByID(ctx, in.FileIDs, v)
+	}
+	files := in.Files
+	if in.TransferID != "" {
+		if err := c.findTransfer(ctx, "", in.TransferID); err != nil {
+			return nil, err
+		}
+		q := c.ListTransfers().Transfer(in.TransferID)
+		files = &q
+	}
+	out := &ControlOutput{}
+	any := false
+	for ids, err := range c.batches(ctx, *files, v.from) {
+		if err != nil {
+			return nil, err
+		}
+		any = true
+		if err := c.apply(ctx, ids, v, out); err != nil {
+			return nil, err
+		}
+	}
+	if !any {
+		return nil, &InvalidRequestException{Message: fmt.Sprintf("there is no file to %s (all that were meant are finished, or none is)", v.verb)}
+	}
+	return out, nil
+}
+
+// check makes sure that exactly one field is given.
+func (in *ControlInput) check() error {
+	var p problems
+	given := 0
+	for _, is := range []bool{in.TransferID != "", len(in.FileIDs) > 0, in.Files != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		p.add("TransferID", in.TransferID, "is one of %d fields given (give exactly one of TransferID, FileIDs and Files)", given)
+	}
+	if len(in.FileIDs) > maxFileIDs {
+		p.add("FileIDs", strconv.Itoa(len(in.FileIDs)), "are too many (at most %d; or use Files)", maxFileIDs)
+	}
+	for i, id := range in.FileIDs {
+		if id < 1 {
+			p.add(fmt.Sprintf("FileIDs[%d]", i), strconv.FormatInt(id, 10), "is no file's id (ids are 1 or more)")
+		}
+	}
+	if in.Files != nil {
+		if err := in.Files.check(); err != nil {
+			return err
+		}
+	}
+	return p.err()
+}
+
+func (c *Client) controlByID(ctx context.Context, ids []int64, v control) (*ControlOutput, error) {
+	out := &ControlOutput{}
+	if err := c.apply(ctx, ids, v, out); err != nil {
+		return nil, err
+	}
+	if out.Files == 0 {
+		var p problems
+		for _, r := range out.Refused {
+			p.add("FileIDs", strconv.FormatInt(r.FileID, 10), "cannot be %s: %s", pastTense[v.verb], r.Reason)
+		}
+		return nil, p.err()
+	}
+	return out, nil
+}
+
+var pastTense = map[string]string{"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+
+// apply controls these files and adds what came of it to out.
+func (c *Client) apply(ctx context.Context, ids []int64, v control, out *ControlOutput) error {
+	verdicts, err := c.cfg.Store.Control(ctx, store.ControlRequest{IDs: ids, To: v.to})
+	if err != nil {
+		return storeFailure(v.verb+" files", err)
+	}
+	for i, verdict := range verdicts {
+		switch {
+		case verdict == nil:
+			out.Files++
+		case errors.Is(verdict, store.ErrNotFound) && len(ids) == 1:
+			id := strconv.FormatInt(ids[i], 10)
+			return &ResourceNotFoundException{Message: "file " + id + " is not known", Resource: id, ResourceType: "File"}
+		case errors.Is(verdict, store.ErrNotFound):
+			out.Refused = append(out.Refused, RefusedFile{ids[i], "the file is not known"})
+		default:
+			out.Refused = append(out.Refused, RefusedFile{ids[i], verdict.Error()})
+		}
+	}
+	return nil
+}
+
+// batches goes through the ids of the files that l selects and that are in one of states, some hundred at a time. Files
+// leave and join the selection while it runs; those that were there at the beginning come once.
+func (c *Client) batches(ctx context.Context, l Query, states []store.State) func(yield func([]int64, error) bool) {
+	return func(yield func([]int64, error) bool) {
+		q := l.q
+		if q.States != nil {
+			states = slices.DeleteFunc(slices.Clone(states), func(s store.State) bool { return !slices.Contains(q.States, s) })
+		}
+		q.States = states
+		left := l.limit
+		if left < 0 {
+			left = math.MaxInt
+		}
+		for left > 0 {
+			q.Limit = min(left, eachBatch)
+			files, err := c.cfg.Store.ListFiles(ctx, q)
+			if err != nil {
+				yield(nil, storeFailure("list files", err))
+				return
+			}
+			ids := make([]int64, len(files))
+			for i := range files {
+				ids[i] = files[i].ID
+			}
+			if len(ids) > 0 && !yield(ids, nil) || len(files) < q.Limit {
+				return
+			}
+			left -= len(files)
+			q.After, q.Offset = q.CursorOf(&files[len(files)-1]), 0
+		}
+	}
+}
+
+// RetryTransferInput says which files to send or retrieve once more: exactly one of TransferID, FileIDs and Files.
+type RetryTransferInput struct {
+	TransferID string  // files of a transfer
+	FileIDs    []int64 // files by their FileID, at most 1,000
+	Files      *Query  // files that it matches
+
+	// Whole repeats COMPLETED files too, not only those that FAILED. A file that is not finished is never repeated.
+	Whole bool
+
+	// ClientToken makes the call repeatable: with the same token the same new transfers are returned, and nothing is
+	// started twice. Up to 64 characters.
+	ClientToken string
+}
+
+// RetryTransferOutput names the new transfers.
+type RetryTransferOutput struct {
+	Transfers []RetriedTransfer
+}
+
+// RetriedTransfer is a transfer that repeats files of another one.
+type RetriedTransfer struct {
+	TransferID string // the new one
+	RetryOf    string // TransferID of the files that it repeats
+	Files      int
+}
+
+// RetryTransfer starts finished files again, as new files of new transfers, one for each transfer that they are of, with
+// the same FollowID, rule, metadata and options; a result's RetryOf names the file that it repeats. The earlier files
+// stay what they are.
+//
+// Errors: InvalidRequestException where fields are wrong or there is nothing to repeat, ResourceNotFoundException for an
+// unknown transfer, ServiceUnavailableException when the Store failed; what was started by then is in the output.
+func (c *Client) RetryTransfer(ctx context.Context, in *RetryTransferInput) (*RetryTransferOutput, error) {
+	if in == nil {
+		in = &RetryTransferInput{}
+	}
+	files, err := c.toRepeat(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, &InvalidRequestException{Message: "there is no file to repeat (only FAILED ones are, and with Whole COMPLETED ones too)"}
+	}
+	out := &RetryTransferOutput{}
+	for len(files) > 0 {
+		n := 1
+		for n < len(files) && files[n].TransferID == files[0].TransferID {
+			n++
+		}
+		t, err := c.repeat(ctx, files[:n], in.ClientToken)
+		if err != nil {
+			return out, err
+		}
+		out.Transfers = append(out.Transfers, t)
+		files = files[n:]
+	}
+	return out, nil
+}
+
+const maxRetryToken = 64 // leaves room for a transfer's id
+
+// toRepeat returns the files that in selects, those of one transfer in a row.
+func (c *Client) toRepeat(ctx context.Context, in *RetryTransferInput) ([]store.File, error) {
+	if err := (&ControlInput{in.TransferID, in.FileIDs, in.Files}).check(); err != nil {
+		return nil, err
+	}
+	var p problems
+	p.text("ClientToken", in.ClientToken, 0, maxRetryToken)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	if c.engine.stopped() {
+		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
+	}
+	states := []store.State{store.Failed, store.Cancelled}
+	if in.Whole {
+		states = append(states, store.Done)
+	}
+	if len(in.FileIDs) > 0 {
+		return c.filesByID(ctx, in.FileIDs, states)
+	}
+	q := in.Files
+	if in.TransferID != "" {
+		if err := c.findTransfer(ctx, "", in.TransferID); err != nil {
+			return nil, err
+		}
+		all := c.ListTransfers().Transfer(in.TransferID)
+		q = &all
+	}
+	var files []store.File
+	for row, err := range q.Each(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(states, row.file.State) {
+			files = append(files, row.file)
+		}
+	}
+	slices.SortFunc(files, func(a, b store.File) int { return cmp.Compare(a.ID, b.ID) }) // those of one transfer in a row
+	return files, nil
+}
+
+// filesByID reads these files, each of which must be in one of states.
+func (c *Client) filesByID(ctx context.Context, ids []int64, states []store.State) ([]store.File, error) {
+	var p problems
+	var files []store.File
+	for i, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		found, err := c.cfg.Store.ListFiles(ctx, store.Query{After: store.Cursor{ID: id - 1}, Limit: 1})
+		if err != nil {
+			return nil, storeFailure("list files", err)
+		}
+		name := fmt.Sprintf("FileIDs[%d]", i)
+		switch {
+		case len(found) == 0 || found[0].ID != id:
+			p.add(name, strconv.FormatInt(id, 10), "is not known")
+		case !slices.Contains(states, found[0].State):
+			p.add(name, strconv.FormatInt(id, 10), "is %v (only FAILED files are repeated, and with Whole COMPLETED ones too)", found[0].State)
+		default:
+			files = append(files, found[0])
+		}
+	}
+	return files, p.err()
+}
+
+// repeat starts files of one transfer again.
+func (c *Client) repeat(ctx context.Context, files []store.File, token string) (RetriedTransfer, error) {
+	earlier, err := c.cfg.Store.GetTransfer(ctx, files[0].TransferID)
+	if err != nil {
+		return RetriedTransfer{}, storeFailure("get transfer", err)
+	}
+	if _, ok := c.cfg.Connectors[earlier.ConnectorID]; !ok {
+		return RetriedTransfer{}, &ResourceNotFoundException{
+			Message:  fmt.Sprintf("connector %q of transfer %s is not known (Config.Connectors has %s)", earlier.ConnectorID, earlier.ID, quotedKeys(c.cfg.Connectors)),
+			Resource: earlier.ConnectorID, ResourceType: "Connector",
+		}
+	}
+	t := earlier
+	t.ID, t.ClientToken, t.RequestHash = newUUID(time.Now()), "", nil
+	again := make([]store.NewFile, len(files))
+	for i, f := range files {
+		again[i] = f.NewFile
+		again[i].Parent, again[i].StartAt = f.ID, time.Time{}
+	}
+	if token != "" {
+		t.ClientToken = token + "/" + earlier.ID
+		t.RequestHash = []byte(earlier.ID)
+	}
+	stored, err := c.cfg.Store.CreateTransfer(ctx, t, again)
+	if err != nil {
+		return RetriedTransfer{}, storeFailure("retry transfer "+earlier.ID, err)
+	}
+	return RetriedTransfer{TransferID: stored.ID, RetryOf: earlier.ID, Files: stored.Files}, nil
+}

@@ -1,0 +1,69 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// Retention says how long finished files stay in the Store, by their status; 0 keeps them. A transfer is forgotten with
+// its last file, and then its ClientToken may be used again. What is forgotten of a failed file includes what it may have
+// left behind at a partner that could not be reached since.
+type Retention struct {
+	Done    time.Duration // after a file was delivered
+	InError time.Duration // after a file failed or was cancelled
+}
+
+// purgeBatch is how many files are removed at a time; between two batches others get their turn.
+const purgeBatch = 1000
+
+// purgeInterval is how often a started Client applies Config.Retention.
+const purgeInterval = 10 * time.Minute
+
+func (r Retention) check(where string) (problem string) {
+	for _, f := range []struct {
+		name string
+		age  time.Duration
+	}{{"Done", r.Done}, {"InError", r.InError}} {
+		if f.age < 0 {
+			return fmt.Sprintf("%s.%s is %v (use more than 0, or 0 to keep)", where, f.name, f.age)
+		}
+	}
+	return ""
+}
+
+// Purge removes finished files that are older than r says, from the Store alone: delivered files stay where they are.
+// It returns how many it removed, also when it ends with an error. A started Client does so by itself, for
+// Config.Retention, every ten minutes.
+//
+// Errors: InvalidRequestException for a negative age, ServiceUnavailableException when the Store failed.
+func (c *Client) Purge(ctx context.Context, r Retention) (removed int64, err error) {
+	if problem := r.check("Retention"); problem != "" {
+		return 0, &InvalidRequestException{Message: problem}
+	}
+	return purge(ctx, c.cfg.Store, r)
+}
+
+func purge(ctx context.Context, s store.Store, r Retention) (removed int64, err error) {
+	for _, part := range []struct {
+		age    time.Duration
+		states []store.State
+	}{{r.Done, statesOf(StatusDone)}, {r.InError, statesOf(StatusInError)}} {
+		if part.age == 0 {
+			continue
+		}
+		for {
+			n, err := s.Purge(ctx, store.PurgeRequest{States: part.states, OlderThan: part.age, Max: purgeBatch})
+			removed += int64(n)
+			if err != nil {
+				return removed, storeFailure("purge", err)
+			}
+			if n < purgeBatch {
+				break
+			}
+		}
+	}
+	return removed, nil
+}
