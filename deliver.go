@@ -155,6 +155,9 @@ func (d *delivery) run() error {
 			return nil
 		}
 		dst, err = d.create(j.moving)
+		if err != nil && CodeOf(err).Retryable() { // the answer may be lost, and something there
+			j.mayHaveBegun(d.src.Info(), d.window)
+		}
 	}
 	if err != nil {
 		return atStep(stepCreate, err)
@@ -267,8 +270,13 @@ func (d *delivery) finish(c *copier) error {
 
 // readBack compares what is there now with what was read from the source.
 func (d *delivery) readBack(ctx context.Context, sum []byte) error {
-	target := d.job.file.TargetPath
-	there, err := d.to.Open(ctx, target)
+	target, to := d.job.file.TargetPath, d.to
+	if to == Storage(d.remote) { // which serves the delivery still
+		other := d.engine.session(d.job.file.ConnectorID)
+		defer func() { _ = other.close() }()
+		to = other
+	}
+	there, err := to.Open(ctx, target)
 	if err != nil {
 		return fmt.Errorf("open what was delivered: %w", err)
 	}

@@ -301,8 +301,10 @@ func (e *engine) settle(j *job, err error) {
 		return
 	}
 	failure := e.describe(&j.file.File, err)
-	if delay, failures, ok := e.again(j, err); ok {
-		j.wait(delay, failures, failure)
+	delay, failures, ok := e.again(j, err)
+	j.failed(delay, failures)
+	if ok {
+		j.finish(store.Waiting, failure)
 		return
 	}
 	j.finish(store.Failed, failure)

@@ -227,6 +227,13 @@ func (j *job) keepLitter() {
 	j.progress.Checkpoint = c.text()
 }
 
+// mayHaveBegun takes down that there may be something at the target, under the name of this version of the source.
+func (j *job) mayHaveBegun(info FileInfo, window int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.progress.Checkpoint = checkpoint{Identity: info.Identity(), Size: info.Size, Window: window}.text()
+}
+
 // forget notes that nothing is left of what was delivered so far.
 func (j *job) forget() {
 	j.mu.Lock()
@@ -271,12 +278,11 @@ func (j *job) finish(s store.State, f store.Failure) {
 	j.progress.Checkpoint = c.text()
 }
 
-// wait sets the outcome of an attempt that failed and will be followed by another one.
-func (j *job) wait(delay time.Duration, failures int, f store.Failure) {
+// failed notes how many attempts have failed by now, and how long the next one shall wait.
+func (j *job) failed(delay time.Duration, failures int) {
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.delay, j.progress.Failures = delay, failures
-	j.mu.Unlock()
-	j.finish(store.Waiting, f)
 }
 
 // interrupt sets the outcome of an attempt that did not come to its end; why the one before failed stays.

@@ -96,8 +96,13 @@ func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoi
 	if f.Direction == store.Retrieve {
 		return discard(ctx, e.cfg.Storage, f, last, false)
 	}
-	if e.breakers[f.ConnectorID].gate(time.Now()) != gateOpen {
+	b := e.breakers[f.ConnectorID]
+	switch b.gate(time.Now()) {
+	case gateShut:
 		return &Error{Op: "connect", Path: f.ConnectorID, Code: ConnectionError}
+	case gateProbe:
+		b.probe()
+		defer b.end()
 	}
 	remote := e.session(f.ConnectorID)
 	defer func() { _ = remote.close() }()
