@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,8 @@ func BenchmarkMemoryLife(b *testing.B) {
 	b.Run("rows=1000000", func(b *testing.B) { benchmarkLife(b, mixedMillion()) })
 }
 
+var lives atomic.Int64 // for ids
+
 func benchmarkLife(b *testing.B, m *store.Memory) {
 	files := newFiles(batch)
 	progress := store.Change{State: store.Running, Lease: time.Minute}
@@ -65,7 +68,7 @@ func benchmarkLife(b *testing.B, m *store.Memory) {
 	n := 0
 	for b.Loop() {
 		n++
-		create(b, m, fmt.Sprint("life-", n), files...)
+		create(b, m, fmt.Sprint("life-", lives.Add(1)), files...)
 		claimed := claim(b, m, acme, batch, time.Minute)
 		update(b, m, claimed, progress)
 		update(b, m, claimed, done)

@@ -43,8 +43,12 @@ func (p place) before(o place) bool { return p.block < o.block || p.block == o.b
 // add puts e, which is not in the list, where it belongs.
 func (l *list) add(e entry) {
 	end := len(l.blocks) - 1
-	if end < 0 || len(l.blocks[end]) == blockSize && l.blocks[end][blockSize-1].before(e) {
+	switch {
+	case end < 0:
 		l.blocks = append(l.blocks, []entry{e})
+		return
+	case len(l.blocks[end]) == blockSize && l.blocks[end][blockSize-1].before(e):
+		l.blocks = append(l.blocks, append(make([]entry, 0, blockSize), e))
 		return
 	}
 	i := l.blockOf(e)
@@ -91,22 +95,29 @@ func (l *list) join(i int) {
 	l.blocks = slices.Delete(l.blocks, i+1, i+2)
 }
 
-// blockOf returns the block in which e is or belongs, of a list that is not empty.
+// blockOf returns the block in which e is or belongs, of a list that is not empty. News are at the end, what is claimed
+// at the front: these two are found without a search.
 func (l *list) blockOf(e entry) int {
 	end := len(l.blocks) - 1
-	if !e.before(l.blocks[end][0]) {
-		return end // the most frequent case: news
+	switch {
+	case end == 0 || !e.before(l.blocks[end][0]):
+		return end
+	case e.before(l.blocks[1][0]):
+		return 0
 	}
-	behind := sort.Search(end, func(i int) bool { return e.before(l.blocks[i][0]) })
-	return max(0, behind-1)
+	return sort.Search(end, func(i int) bool { return e.before(l.blocks[i][0]) }) - 1
 }
 
 // search returns the place in b of the first entry that is not before e.
 func search(b []entry, e entry) int {
-	if end := len(b) - 1; b[end].before(e) {
+	end := len(b) - 1
+	switch {
+	case b[end].before(e):
 		return end + 1
+	case !b[0].before(e):
+		return 0
 	}
-	return sort.Search(len(b), func(i int) bool { return !b[i].before(e) })
+	return sort.Search(end, func(i int) bool { return !b[i].before(e) })
 }
 
 // seek returns the place of the first entry that is not before e.
