@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -12,16 +13,36 @@ import (
 )
 
 // Memory is a [Store] that keeps everything in the process and forgets it when the process ends: the default, and the
-// one for tests. It is built for millions of rows; what a call costs does not depend on how many others there are,
-// but for the logarithm in Claim, Update and Control.
+// one for tests. It is built for millions of rows: a file takes about 430 bytes besides its paths, a transfer about 370
+// besides its texts. What CreateTransfer, Claim, Update, Control, Swept and Purge cost depends on how many files they
+// are about, and but for a logarithm not on how many others there are.
+//
+// Pages in the orders by id, start and stop cost what is on them, wherever they begin, for all files, those of a
+// partner, of a rule, in some states, or of a partner or a rule in some states; From and To are as good in the orders
+// by start, Updated in those by stop. So do pages by id of one transfer and of litter. Each such list also looks at all
+// running files. Lists of one transfer, follow id or LocalPath in any order look at all files that these have. With any
+// other filter, each file of the smallest of these sets is looked at until the page is full, all of them in the orders
+// by source path, and none outside of bounds of time, at about 0.2 µs each: 0.2 s in a million where nothing matches.
+// An Offset passes over files one by one.
+//
+// Counts look at no file where all files, a partner, a rule, a transfer or a follow id are counted, each of them also
+// in some states or within From and To or Updated, and otherwise at all of the smallest set. Lists and counts hold off
+// writers while they look, and end with ctx.
 type Memory struct {
 	mu        sync.RWMutex // guards all fields below and everything that they lead to
 	closed    bool
 	transfers map[string]*transfer // by id
 	tokens    map[string]*transfer // by client token
 	queues    map[string]*queue    // by connector id
+	follows   map[string]*transfer // the newest one by follow id
 	rows      table
-	counts    counts
+	all       group
+	partners  groups
+	rules     groups
+	running   []*row // Running, in no order
+	litter    list   // by id
+	paths     list   // by the hash of LocalPath
+	seed      maphash.Seed
 	turns     uint64 // how many files were ever claimed
 	watchers  map[*watcher]struct{}
 }
@@ -34,6 +55,10 @@ func NewMemory() *Memory {
 		transfers: make(map[string]*transfer),
 		tokens:    make(map[string]*transfer),
 		queues:    make(map[string]*queue),
+		follows:   make(map[string]*transfer),
+		partners:  make(groups),
+		rules:     make(groups),
+		seed:      maphash.MakeSeed(),
 		watchers:  make(map[*watcher]struct{}),
 	}
 }
@@ -65,11 +90,9 @@ func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile
 	now := microsOf(time.Now())
 	created := &transfer{Transfer: clone(t), first: m.rows.n + 1, queue: m.queue(t.ConnectorID)}
 	created.Files = len(files)
-	created.CreatedAt = now.time()
-	m.transfers[t.ID] = created
-	if t.ClientToken != "" {
-		m.tokens[t.ClientToken] = created
-	}
+	created.CreatedAt, created.createdAt = now.time(), now
+	created.rule = m.rules.get(created.RuleName)
+	m.addTransfer(created)
 	m.addFiles(created, files, now)
 	if len(files) > 0 {
 		m.hint(FilesReady)
@@ -77,13 +100,27 @@ func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile
 	return clone(created.Transfer), nil
 }
 
-// addFiles adds the rows of a transfer that is not visible yet.
+func (m *Memory) addTransfer(t *transfer) {
+	m.transfers[t.ID] = t
+	if t.ClientToken != "" {
+		m.tokens[t.ClientToken] = t
+	}
+	if t.FollowID == "" {
+		return
+	}
+	if t.older = m.follows[t.FollowID]; t.older != nil {
+		t.older.newer = t
+	}
+	m.follows[t.FollowID] = t
+}
+
+// addFiles adds the rows of a transfer.
 func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
-	partner := ""
+	var partner *group
 	for i := range files {
 		f := &files[i]
-		if f.Partner != partner {
-			partner = f.Partner // rows in a row share one string, though the caller may have made many
+		if f.Partner != partner.value() {
+			partner = m.partners.get(f.Partner)
 		}
 		r := m.rows.add()
 		r.transfer = t
@@ -94,10 +131,21 @@ func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
 		r.updatedAt = now
 		r.startedAt, r.finishedAt, r.leaseUntil = never, never, never
 		t.queue.give(r)
+		m.enlist(r)
+		m.paths.add(m.pathOf(r))
 	}
-	t.counts[Queued] += int64(len(files))
-	m.counts[Queued] += int64(len(files))
 }
+
+// pathOf returns the row's place in m.paths.
+func (m *Memory) pathOf(r *row) entry {
+	path := r.sourcePath
+	if r.direction == Retrieve {
+		path = r.targetPath
+	}
+	return entry{m.hash(path), r.id}
+}
+
+func (m *Memory) hash(text string) int64 { return int64(maphash.String(m.seed, text)) }
 
 // GetTransfer implements [Store].
 func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
@@ -165,8 +213,8 @@ func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
 	q.turn = m.turns
 	r := q.ready[0]
 	q.remove(r)
-	m.setState(r, Running)
-	r.phase = PhaseConnect
+	m.delist(r)
+	r.state, r.phase = Running, PhaseConnect
 	r.attempts++
 	r.token++
 	r.worker = req.Worker
@@ -175,6 +223,7 @@ func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
 	if r.startedAt == never {
 		r.startedAt = now
 	}
+	m.enlist(r)
 	q.lease(r)
 	c := Claimed{Spec: bytes.Clone(r.transfer.Spec)}
 	r.file(&c.File)
@@ -246,11 +295,14 @@ func (m *Memory) become(r *row, to State, ready, now micros) Topic {
 	if r.state != Paused {
 		q.remove(r)
 	}
-	m.setState(r, to)
-	r.updatedAt = now
+	m.delist(r)
+	r.state, r.updatedAt = to, now
 	r.wanted, r.worker, r.leaseUntil = 0, "", never
 	if to.Final() {
-		m.finish(r)
+		r.finish()
+	}
+	m.enlist(r)
+	if to.Final() {
 		return FilesFinished
 	}
 	if to == Paused {
@@ -262,7 +314,7 @@ func (m *Memory) become(r *row, to State, ready, now micros) Topic {
 }
 
 // finish completes a file whose state has become a final one.
-func (m *Memory) finish(r *row) {
+func (r *row) finish() {
 	r.finishedAt = r.updatedAt
 	switch r.state {
 	case Done:
@@ -324,8 +376,9 @@ func (m *Memory) Close() error {
 		w.stop()
 		w.hint()
 	}
-	m.transfers, m.tokens, m.queues, m.watchers = nil, nil, nil, nil
-	m.rows = table{}
+	m.transfers, m.tokens, m.queues, m.follows, m.watchers = nil, nil, nil, nil, nil
+	m.rows, m.all, m.partners, m.rules = table{}, group{}, nil, nil
+	m.running, m.litter, m.paths = nil, list{}, list{}
 	return nil
 }
 
@@ -344,10 +397,4 @@ func (m *Memory) queue(connectorID string) *queue {
 		m.queues[connectorID] = q
 	}
 	return q
-}
-
-func (m *Memory) setState(r *row, s State) {
-	m.counts.move(r.state, s)
-	r.transfer.counts.move(r.state, s)
-	r.state = s
 }

@@ -25,7 +25,8 @@ var acme = map[string]int{"acme": 1_000_000_000}
 // create stores a transfer of n files for the connector acme.
 func create(tb testing.TB, m *store.Memory, id string, files ...store.NewFile) {
 	tb.Helper()
-	_, err := m.CreateTransfer(tb.Context(), store.Transfer{ID: id, ConnectorID: "acme"}, files)
+	t := store.Transfer{ID: id, ConnectorID: "acme", RuleName: "rule", FollowID: id}
+	_, err := m.CreateTransfer(tb.Context(), t, files)
 	require.NoError(tb, err)
 }
 
