@@ -50,6 +50,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Context", contextPromises},
 		{"Close", closePromises},
 	}
+	t.Run("Model", func(t *testing.T) {
+		t.Parallel()
+		checkModel(t, open)
+	})
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
