@@ -31,8 +31,9 @@ func checkModel(t *testing.T, open func(t *testing.T) store.Store) {
 		defer func() { require.NoError(r, s.Close()) }()
 		w := &world{store: s, transfers: map[string]store.Transfer{}, tokens: map[string]string{}}
 		steps := map[string]func(*rapid.T){
-			"": w.compare, "create": w.create, "claim": w.claim, "work": w.work, "give up": w.giveUp, "crash": w.crash,
-			"zombie": w.zombie, "control": w.control, "sweep": w.sweep, "purge": w.purge, "list": w.list,
+			"": w.compare, "create": w.create, "claim": w.claim, "claim more": w.claim, "work": w.work, "give up": w.giveUp,
+			"heed": w.heed, "crash": w.crash, "zombie": w.zombie, "control": w.control, "control more": w.control,
+			"sweep": w.sweep, "purge": w.purge, "list": w.list,
 		}
 		for range turns {
 			r.Repeat(steps)
@@ -89,9 +90,9 @@ func (w *world) find(id int64) *life {
 }
 
 func (w *world) create(r *rapid.T) {
-	given := newTransfer(draw(r, "connector", "acme", "other"))
+	given := newTransfer("acme")
 	given.ClientToken = draw(r, "token", "", "", "one", "two")
-	files := newFiles(rapid.IntRange(1, 3).Draw(r, "files"))
+	files := newFiles(rapid.IntRange(1, 5).Draw(r, "files"))
 	for i := range files {
 		if draw(r, "ahead", false, false, true) {
 			files[i].StartAt = time.Now().Add(long).UTC().Truncate(time.Microsecond)
@@ -119,10 +120,9 @@ func (w *world) create(r *rapid.T) {
 }
 
 func (w *world) claim(r *rapid.T) {
-	connectorID := draw(r, "connector", "acme", "other")
-	maximum, limit := rapid.IntRange(0, 4).Draw(r, "max"), rapid.IntRange(0, 6).Draw(r, "limit")
-	want := claimable(w.lives, connectorID, maximum, limit)
-	got := claimLimited(r, w.store, "w", maximum, long, map[string]int{connectorID: limit})
+	maximum, limit := rapid.IntRange(0, 6).Draw(r, "max"), rapid.IntRange(0, 10).Draw(r, "limit")
+	want := claimable(w.lives, maximum, limit)
+	got := claimLimited(r, w.store, "w", maximum, long, map[string]int{"acme": limit})
 	require.Equal(r, ids(want, func(l *life) int64 { return l.ID }), claimedIDs(got))
 	for _, l := range want {
 		l.claim("w")
@@ -136,10 +136,17 @@ func (w *world) work(r *rapid.T) {
 }
 
 func (w *world) giveUp(r *rapid.T) {
-	l := w.one(r, func(l *life) bool { return l.State == store.Running })
-	w.update(r, l, store.Change{
-		State: draw(r, "state", store.Waiting, store.Interrupted, store.Done, store.Failed), Delay: draw(r, "delay", 0, long),
-	})
+	w.leave(r, w.one(r, func(l *life) bool { return l.State == store.Running }))
+}
+
+// heed gives up a file that a user wants otherwise.
+func (w *world) heed(r *rapid.T) {
+	w.leave(r, w.one(r, func(l *life) bool { return l.Wanted != 0 }))
+}
+
+func (w *world) leave(r *rapid.T, l *life) {
+	to := draw(r, "state", store.Waiting, store.Interrupted, store.Interrupted, store.Done, store.Failed)
+	w.update(r, l, store.Change{State: to, Delay: draw(r, "delay", 0, long)})
 }
 
 // crash lets a lease run out.
@@ -173,7 +180,7 @@ func (w *world) zombie(r *rapid.T) {
 }
 
 func (w *world) control(r *rapid.T) {
-	to, ids := draw(r, "to", store.Paused, store.Cancelled, store.Queued), w.some(r)
+	to, ids := draw(r, "to", store.Paused, store.Paused, store.Queued, store.Queued, store.Cancelled), w.some(r)
 	for i, verdict := range control(r, w.store, to, ids...) {
 		want := store.ErrNotFound
 		if l := w.find(ids[i]); l != nil {
@@ -195,7 +202,7 @@ func (w *world) sweep(r *rapid.T) {
 
 func (w *world) purge(r *rapid.T) {
 	states := rapid.SliceOfN(rapid.SampledFrom(store.States()), 0, 6).Draw(r, "states")
-	maximum, age := rapid.IntRange(0, 4).Draw(r, "max"), draw(r, "age", 0, 0, 0, long)
+	maximum, age := rapid.IntRange(0, 10).Draw(r, "max"), draw(r, "age", 0, 0, 0, long)
 	due := purgeable(w.lives, states)
 	if age > 0 {
 		due = nil // nothing here is that old

@@ -105,15 +105,13 @@ func (l *life) sweep() {
 	}
 }
 
-// claimable returns the files of a connector that a claim gets, in their order.
-func claimable(lives []*life, connectorID string, maximum, limit int) []*life {
+// claimable returns the files of one connector that a claim gets, in their order.
+func claimable(lives []*life, maximum, limit int) []*life {
 	var ready []*life
 	for _, l := range lives {
-		switch {
-		case l.ConnectorID != connectorID:
-		case l.held():
+		if l.held() {
 			limit--
-		case l.ready():
+		} else if l.ready() {
 			ready = append(ready, l)
 		}
 	}
