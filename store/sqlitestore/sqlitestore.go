@@ -101,6 +101,7 @@ func (s *Store) open(path string) (err error) {
 	if s.writer, err = openWriter(path, s.options); err != nil {
 		return err
 	}
+	s.writer.watchers = &s.watchers
 	if err := migrate(s.writer); err != nil {
 		return errors.Join(err, s.writer.close())
 	}

@@ -22,6 +22,8 @@ type writer struct {
 	db          *sql.DB
 	conn        *sql.Conn
 	statements  map[string]*sql.Stmt // by their text
+	effects     effects              // of the transaction under way
+	watchers    *watchers
 }
 
 func openWriter(path string, o Options) (*writer, error) {
@@ -72,13 +74,19 @@ func (w *writer) transact(ctx context.Context, do func(w *writer, now micros) er
 			_, _ = w.exec("ROLLBACK") // fails where SQLite has rolled back by itself, as it does when the disk is full
 		}
 	}()
+	w.effects = effects{}
 	if err := do(w, microsOf(time.Now())); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	_, err = w.exec("COMMIT")
+	if err := w.count(); err != nil {
+		return err
+	}
+	if _, err = w.exec("COMMIT"); err == nil {
+		w.watchers.hint(w.effects.hints)
+	}
 	return err
 }
 
