@@ -27,6 +27,9 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claime
 	return claimed, nil
 }
 
+// isReady says in the words of the index files_ready: Queued, Waiting or Interrupted.
+const isReady = "state <> 2 AND state <> 4 AND state < 6"
+
 // ready is a file that can be claimed, since when, and what it is so far.
 type ready struct {
 	id    int64
@@ -55,7 +58,7 @@ func (w *writer) connectors(limits map[string]int, now micros) ([]connector, err
 	var found []connector
 	err = w.each(`SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND lease_until > ?1)
 		FROM json_each(?2)
-		WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND state IN (1, 3, 5) AND ready_at <= ?1)
+		WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND `+isReady+` AND ready_at <= ?1)
 		OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND lease_until <= ?1)`,
 		[]any{int64(now), string(list)}, func(rows *sql.Rows) error {
 			var c connector
@@ -99,7 +102,7 @@ func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([
 func (w *writer) line(connector string, room int, now micros) ([]ready, error) {
 	var line []ready
 	err := w.each(`SELECT * FROM (
-			SELECT id, ready_at AS since, state FROM files WHERE connector = ?1 AND state IN (1, 3, 5) AND ready_at <= ?2
+			SELECT id, ready_at AS since, state FROM files WHERE connector = ?1 AND `+isReady+` AND ready_at <= ?2
 			UNION ALL
 			SELECT id, lease_until, state FROM files WHERE connector = ?1 AND state = 2 AND lease_until <= ?2)
 		ORDER BY since, id LIMIT ?3`, []any{connector, int64(now), room}, func(rows *sql.Rows) error {

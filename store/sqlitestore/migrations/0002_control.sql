@@ -8,6 +8,10 @@ ALTER TABLE files ADD COLUMN rule TEXT NOT NULL DEFAULT '';       -- of the tran
 UPDATE files SET rule = (SELECT t.rule FROM transfers t WHERE t.seq = files.transfer)
     WHERE transfer IN (SELECT seq FROM transfers WHERE rule <> '');
 
+-- As before, in words that SQLite computes faster: for a list of three values it builds a table, for each row and twice.
+DROP INDEX files_ready;
+CREATE INDEX files_ready ON files (connector, ready_at) WHERE state <> 2 AND state <> 4 AND state < 6;
+
 -- Update: which of the running files are to stop. Nearly always empty.
 CREATE INDEX files_wanted ON files (wanted) WHERE wanted <> 0;
 
