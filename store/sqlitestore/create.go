@@ -17,7 +17,7 @@ const transferColumns = `id, connector, coalesce(client_token, ''), request_hash
 // CreateTransfer implements [store.Store].
 func (s *Store) CreateTransfer(ctx context.Context, t store.Transfer, files []store.NewFile) (store.Transfer, error) {
 	var stored store.Transfer
-	err := s.write(ctx, "create transfer "+t.ID, func(w *writer, now micros) (err error) {
+	err := s.write(ctx, "create transfer "+t.ID, func(ctx context.Context, w *writer, now micros) (err error) {
 		var known bool
 		if stored, known, err = w.knownTransfer(&t); known || err != nil {
 			return err
@@ -161,10 +161,11 @@ func (r *newRows) appendArgs(args []any, i int, f *store.NewFile) []any {
 
 // GetTransfer implements [store.Store].
 func (s *Store) GetTransfer(ctx context.Context, id string) (store.Transfer, error) {
-	if err := s.enter(ctx); err != nil {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
 		return store.Transfer{}, err
 	}
-	defer s.leave()
+	defer leave()
 	t, err := scanTransfer(s.readers.QueryRowContext(ctx, "SELECT "+transferColumns+" FROM transfers WHERE id = ?", id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Transfer{}, store.ErrNotFound

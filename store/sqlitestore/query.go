@@ -48,7 +48,7 @@ func countText(q *store.Query) (string, []any) {
 	if len(c.terms) == 0 {
 		c.states(q.States)
 		c.add("f.files > 0")
-		return "SELECT f.state, f.files FROM counts f WHERE " + strings.Join(c.terms, " AND "), c.args
+		return "SELECT f.state, f.files FROM counts AS f WHERE " + strings.Join(c.terms, " AND "), c.args
 	}
 	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", byState(q))
 }

@@ -57,9 +57,12 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.conn.Close(), w.db.Close())...)
 }
 
-// transact calls do in a transaction. now is when it began, read once the database was locked, so that times grow in
-// the order of transactions.
-func (w *writer) transact(ctx context.Context, do func(w *writer, now micros) error) (err error) {
+// writing is what a call does within a transaction. now is when the transaction began, read once the database was locked,
+// so that times grow in the order of transactions.
+type writing func(ctx context.Context, w *writer, now micros) error
+
+// transact calls do in a transaction.
+func (w *writer) transact(ctx context.Context, do writing) (err error) {
 	select {
 	case <-w.turn:
 		defer func() { w.turn <- struct{}{} }()
@@ -75,19 +78,24 @@ func (w *writer) transact(ctx context.Context, do func(w *writer, now micros) er
 		}
 	}()
 	w.effects = effects{}
-	if err := do(w, microsOf(time.Now())); err != nil {
+	if err := do(ctx, w, microsOf(time.Now())); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return w.commit()
+}
+
+func (w *writer) commit() error {
 	if err := w.count(); err != nil {
 		return err
 	}
-	if _, err = w.exec("COMMIT"); err == nil {
-		w.watchers.hint(w.effects.hints)
+	if _, err := w.exec("COMMIT"); err != nil {
+		return err
 	}
-	return err
+	w.watchers.hint(w.effects.hints)
+	return nil
 }
 
 // begin locks the database for writing.
