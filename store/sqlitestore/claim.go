@@ -13,7 +13,7 @@ import (
 // Claim implements [store.Store].
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
 	var claimed []store.Claimed
-	err := s.write(ctx, "claim files", func(ctx context.Context, w *writer, now micros) error {
+	err := s.write(ctx, "claim files", r.Max, func(ctx context.Context, w *writer, now micros) error {
 		lines, err := w.lines(ctx, r, now)
 		if err != nil {
 			return err

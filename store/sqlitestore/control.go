@@ -24,7 +24,7 @@ func (s *Store) Control(ctx context.Context, r store.ControlRequest) ([]error, e
 		return nil, fmt.Errorf("sqlitestore: ControlRequest.To is %v (try Paused, Cancelled or Queued)", r.To)
 	}
 	verdicts := make([]error, len(r.IDs))
-	err := s.write(ctx, "control files", func(ctx context.Context, w *writer, now micros) (err error) {
+	err := s.write(ctx, "control files", len(r.IDs), func(ctx context.Context, w *writer, now micros) (err error) {
 		for i, id := range r.IDs {
 			if err := ctx.Err(); err != nil {
 				return err

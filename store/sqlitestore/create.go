@@ -17,7 +17,7 @@ const transferColumns = `id, connector, coalesce(client_token, ''), request_hash
 // CreateTransfer implements [store.Store].
 func (s *Store) CreateTransfer(ctx context.Context, t store.Transfer, files []store.NewFile) (store.Transfer, error) {
 	var stored store.Transfer
-	err := s.write(ctx, "create transfer "+t.ID, func(ctx context.Context, w *writer, now micros) (err error) {
+	err := s.write(ctx, "create transfer "+t.ID, len(files), func(ctx context.Context, w *writer, now micros) (err error) {
 		var known bool
 		if stored, known, err = w.knownTransfer(&t); known || err != nil {
 			return err

@@ -17,7 +17,7 @@ func (s *Store) Swept(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "empty checkpoints", func(_ context.Context, w *writer, _ micros) error {
+	return s.write(ctx, "empty checkpoints", len(ids), func(_ context.Context, w *writer, _ micros) error {
 		_, err := w.exec(`UPDATE files SET checkpoint = NULL WHERE id IN (SELECT value FROM json_each(?)) AND state IN (6, 7)
 			AND checkpoint IS NOT NULL`, string(list))
 		return err
@@ -27,7 +27,7 @@ func (s *Store) Swept(ctx context.Context, ids []int64) error {
 // Purge implements [store.Store]. The room of what it removes is used again for new rows; the file does not shrink.
 func (s *Store) Purge(ctx context.Context, r store.PurgeRequest) (int, error) {
 	n := 0
-	err := s.write(ctx, "purge files", func(_ context.Context, w *writer, now micros) error {
+	err := s.write(ctx, "purge files", r.Max, func(_ context.Context, w *writer, now micros) error {
 		old, err := w.oldest(r, now.add(-r.OlderThan))
 		if err != nil {
 			return err

@@ -165,13 +165,13 @@ func (s *Store) enter(ctx context.Context) (_ context.Context, leave func(), err
 }
 
 // write calls do in a transaction of the writer, alone, and keeps what it wrote if it returns nil. doing is for errors.
-func (s *Store) write(ctx context.Context, doing string, do writing) error {
+func (s *Store) write(ctx context.Context, doing string, rows int, do writing) error {
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := s.writer.transact(ctx, do); err != nil {
+	if err := s.writer.transact(ctx, rows, do); err != nil {
 		return wrap(ctx, doing, err)
 	}
 	return nil

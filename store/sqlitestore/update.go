@@ -23,7 +23,7 @@ const (
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, changes []store.Change) ([]error, error) {
 	verdicts := make([]error, len(changes))
-	err := s.write(ctx, "update files", func(ctx context.Context, w *writer, now micros) error {
+	err := s.write(ctx, "update files", len(changes), func(ctx context.Context, w *writer, now micros) error {
 		wanted, err := w.wanted()
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ const attempt = 50 * time.Millisecond
 // goroutine for each statement that has one.
 type writer struct {
 	turn        chan struct{} // holds one token; who has it may use what follows
+	waiting     waiting       // has a lock of its own
 	busyTimeout time.Duration
 	db          *sql.DB
 	conn        *sql.Conn
@@ -57,36 +58,7 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.conn.Close(), w.db.Close())...)
 }
 
-// writing is what a call does within a transaction. now is when the transaction began, read once the database was locked,
-// so that times grow in the order of transactions.
-type writing func(ctx context.Context, w *writer, now micros) error
-
-// transact calls do in a transaction.
-func (w *writer) transact(ctx context.Context, do writing) (err error) {
-	select {
-	case <-w.turn:
-		defer func() { w.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := w.begin(ctx); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_, _ = w.exec("ROLLBACK") // fails where SQLite has rolled back by itself, as it does when the disk is full
-		}
-	}()
-	w.effects = effects{}
-	if err := do(ctx, w, microsOf(time.Now())); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return w.commit()
-}
-
+// commit ends the transaction and gives out its hints.
 func (w *writer) commit() error {
 	if err := w.count(); err != nil {
 		return err
@@ -97,6 +69,9 @@ func (w *writer) commit() error {
 	w.watchers.hint(w.effects.hints)
 	return nil
 }
+
+// rollback ends the transaction, if SQLite has not done so by itself, as it may when the disk is full.
+func (w *writer) rollback() { _, _ = w.exec("ROLLBACK") }
 
 // begin locks the database for writing.
 func (w *writer) begin(ctx context.Context) error {
