@@ -13,7 +13,7 @@ import (
 
 // Memory is a [Store] that keeps everything in the process and forgets it when the process ends: the default, and the
 // one for tests. It is built for millions of rows; what a call costs does not depend on how many others there are,
-// but for the logarithm in Claim and Update. Rows are never removed.
+// but for the logarithm in Claim, Update and Control.
 type Memory struct {
 	mu        sync.RWMutex // guards all fields below and everything that they lead to
 	closed    bool
@@ -87,7 +87,7 @@ func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
 		}
 		r := m.rows.add()
 		r.transfer = t
-		r.direction, r.partner, r.sourcePath, r.targetPath = f.Direction, partner, f.SourcePath, f.TargetPath
+		r.direction, r.partner, r.sourcePath, r.targetPath, r.parent = f.Direction, partner, f.SourcePath, f.TargetPath, f.Parent
 		r.state, r.size = Queued, -1
 		r.startAt = microsOf(f.StartAt)
 		r.readyAt = max(r.startAt, now)
@@ -189,55 +189,87 @@ func (m *Memory) Update(ctx context.Context, changes []Change) ([]error, error) 
 		return nil, err
 	}
 	now := microsOf(time.Now())
-	ready, finished := false, false
+	var happened [FilesWanted + 1]bool
 	verdicts := make([]error, len(changes))
 	for i := range changes {
-		c := &changes[i]
-		if verdicts[i] = m.apply(c, now); verdicts[i] == nil {
-			ready = ready || c.State == Waiting || c.State == Interrupted
-			finished = finished || c.State.Final()
-		}
+		var topic Topic
+		topic, verdicts[i] = m.apply(&changes[i], now)
+		happened[topic] = true
 	}
-	if ready {
-		m.hint(FilesReady)
-	}
-	if finished {
-		m.hint(FilesFinished)
-	}
+	m.hintAll(happened)
 	return verdicts, nil
 }
 
-// apply writes one change, or tells why not.
-func (m *Memory) apply(c *Change, now micros) error {
+// apply writes one change and tells what happened by it, or why it was not written.
+func (m *Memory) apply(c *Change, now micros) (Topic, error) {
 	r := m.rows.get(c.ID)
 	if r == nil || r.state != Running || r.token != c.Token {
-		return ErrLeaseLost
+		return 0, ErrLeaseLost
 	}
 	switch c.State {
 	case Running, Waiting, Interrupted, Done, Failed:
 	default:
-		return fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
+		return 0, fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
 	}
-	q := r.transfer.queue
-	q.remove(r)
-	m.setState(r, c.State)
 	r.setProgress(c.Progress)
 	r.setFailure(c.Failure)
-	r.updatedAt = now
 	if c.State == Running {
-		r.leaseUntil = now.add(c.Lease)
-		q.lease(r)
-		return nil
+		return 0, m.renew(r, c.Lease, now)
 	}
-	r.worker, r.leaseUntil = "", never
-	if c.State.Final() {
-		r.checkpoint = ""
-		r.finishedAt = now
-		return nil
+	to := c.State
+	if r.wanted != 0 && !to.Final() {
+		to = r.wanted
 	}
-	r.readyAt = now.add(max(0, c.Delay))
-	q.give(r)
+	return m.become(r, to, now.add(max(0, c.Delay)), now), nil
+}
+
+// renew extends the lease of a running file and tells what is wanted of it instead.
+func (m *Memory) renew(r *row, lease time.Duration, now micros) error {
+	q := r.transfer.queue
+	q.remove(r)
+	r.updatedAt = now
+	r.leaseUntil = now.add(lease)
+	q.lease(r)
+	switch r.wanted {
+	case Paused:
+		return ErrPauseWanted
+	case Cancelled:
+		return ErrCancelWanted
+	}
 	return nil
+}
+
+// become gives a file another state than Running and tells what happened by that. A lease on it ends; if it can be
+// claimed in its new state, then from ready on.
+func (m *Memory) become(r *row, to State, ready, now micros) Topic {
+	q := r.transfer.queue
+	if r.state != Paused {
+		q.remove(r)
+	}
+	m.setState(r, to)
+	r.updatedAt = now
+	r.wanted, r.worker, r.leaseUntil = 0, "", never
+	if to.Final() {
+		m.finish(r)
+		return FilesFinished
+	}
+	if to == Paused {
+		return 0
+	}
+	r.readyAt = ready
+	q.give(r)
+	return FilesReady
+}
+
+// finish completes a file whose state has become a final one.
+func (m *Memory) finish(r *row) {
+	r.finishedAt = r.updatedAt
+	switch r.state {
+	case Done:
+		r.checkpoint = ""
+	case Cancelled:
+		r.setFailure(CancelledFailure)
+	}
 }
 
 // Watch implements [Store]. After Close the channel receives once, so that who waits sees ErrClosed at the next call.
@@ -256,6 +288,15 @@ func (m *Memory) Watch(ctx context.Context, topic Topic) <-chan struct{} {
 		delete(m.watchers, w)
 	})
 	return w.hints
+}
+
+// hintAll tells the watchers of all topics of which something happened.
+func (m *Memory) hintAll(happened [FilesWanted + 1]bool) {
+	for topic := FilesReady; topic <= FilesWanted; topic++ {
+		if happened[topic] {
+			m.hint(topic)
+		}
+	}
 }
 
 // hint tells the watchers of topic.

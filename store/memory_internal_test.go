@@ -51,7 +51,7 @@ type walk struct {
 }
 
 func (w *walk) step(t *testing.T) {
-	switch w.IntN(4) {
+	switch w.IntN(6) {
 	case 0:
 		files := make([]NewFile, w.IntN(5))
 		for i := range files {
@@ -80,6 +80,19 @@ func (w *walk) step(t *testing.T) {
 		_, err := w.m.Update(t.Context(), changes)
 		require.NoError(t, err)
 	case 3:
+		r := ControlRequest{To: []State{Queued, Paused, Cancelled}[w.IntN(3)]}
+		for range w.IntN(4) {
+			r.IDs = append(r.IDs, w.Int64N(w.m.rows.n+2))
+		}
+		_, err := w.m.Control(t.Context(), r)
+		require.NoError(t, err)
+	case 4:
+		states := [][]State{{Done}, {Failed, Cancelled}, {Done, Failed, Running, Queued}}[w.IntN(3)]
+		r := PurgeRequest{States: states, OlderThan: time.Duration(w.IntN(20)) * time.Second, Max: w.IntN(4)}
+		n, err := w.m.Purge(t.Context(), r)
+		require.NoError(t, err)
+		require.LessOrEqual(t, n, r.Max)
+	case 5:
 		time.Sleep(time.Duration(w.IntN(3000)) * time.Millisecond)
 	}
 }
@@ -89,6 +102,9 @@ func (m *Memory) live(connectorID string) int {
 	n := 0
 	for id := int64(1); id <= m.rows.n; id++ {
 		r := m.rows.get(id)
+		if r == nil {
+			continue
+		}
 		if r.transfer.ConnectorID == connectorID && r.state == Running && r.leaseUntil > microsOf(time.Now()) {
 			n++
 		}
@@ -102,7 +118,11 @@ func requireInvariants(t *testing.T, m *Memory) {
 	perTransfer, queued := map[*transfer]*counts{}, 0
 	for id := int64(1); id <= m.rows.n; id++ {
 		r := m.rows.get(id)
+		if r == nil {
+			continue
+		}
 		require.Equal(t, id, r.id)
+		require.Same(t, r.transfer, m.transfers[r.transfer.ID])
 		all[r.state]++
 		if perTransfer[r.transfer] == nil {
 			perTransfer[r.transfer] = &counts{}
@@ -110,7 +130,8 @@ func requireInvariants(t *testing.T, m *Memory) {
 		perTransfer[r.transfer][r.state]++
 		require.Equal(t, r.state == Running, r.leaseUntil != never)
 		require.Equal(t, r.state.Final(), r.finishedAt != never)
-		if r.state.Final() {
+		require.True(t, r.wanted == 0 || r.state == Running)
+		if r.state.Final() || r.state == Paused {
 			continue
 		}
 		queued++
@@ -131,5 +152,5 @@ func requireInvariants(t *testing.T, m *Memory) {
 	for _, q := range m.queues {
 		queued -= len(q.ready) + len(q.leases)
 	}
-	require.Zero(t, queued, "a finished file is in a queue")
+	require.Zero(t, queued, "a file that cannot be claimed is in a queue")
 }

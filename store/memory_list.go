@@ -93,7 +93,7 @@ func (m *Memory) CountFiles(ctx context.Context, q Query) (map[State]int64, erro
 func (q *Query) onlyTransfer() bool {
 	return q.ConnectorID == "" && q.FollowID == "" && q.RuleName == "" && q.Partner == "" && q.SourcePath == "" && q.LocalPath == "" &&
 		q.LocalPrefix == "" && q.Direction == 0 && q.States == nil && q.Code == "" && len(q.Metadata) == 0 && q.From.IsZero() &&
-		q.To.IsZero() && q.Updated.IsZero()
+		q.To.IsZero() && q.Updated.IsZero() && !q.Litter
 }
 
 // scan calls visit for each file that q matches and whose id is greater than after, in the order of ids, until visit
@@ -112,8 +112,12 @@ func (m *Memory) scan(ctx context.Context, q *Query, after int64, visit func(*Fi
 		if after%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		r := m.rows.get(after)
+		if r == nil {
+			continue
+		}
 		var f File
-		m.rows.get(after).file(&f)
+		r.file(&f)
 		if q.Matches(&f) && !visit(&f) {
 			return nil
 		}
