@@ -88,12 +88,15 @@ func wantedCancelFirst(t *testing.T, s store.Store) {
 	require.Equal(t, store.Paused, bring(t, s, f.ID, store.Paused).Wanted)
 	require.Equal(t, store.Cancelled, bring(t, s, f.ID, store.Cancelled).Wanted)
 	require.Equal(t, store.Cancelled, bring(t, s, f.ID, store.Cancelled).Wanted)
-	before := row(t, s, f.ID)
-	for _, to := range []store.State{store.Paused, store.Queued} {
-		require.ErrorIs(t, control(t, s, to, f.ID)[0], store.ErrState)
-		requireSame(t, before, row(t, s, f.ID))
+	for _, f := range []store.File{row(t, s, f.ID), expiredWanted(t, s, store.Cancelled)} {
+		for _, to := range []store.State{store.Paused, store.Queued} {
+			err := control(t, s, to, f.ID)[0]
+			require.ErrorIs(t, err, store.ErrState)
+			require.ErrorContains(t, err, store.Running.String())
+			requireSame(t, f, row(t, s, f.ID))
+		}
+		require.Equal(t, store.Cancelled, write(t, s, change(f, store.Interrupted)).State)
 	}
-	require.Equal(t, store.Cancelled, write(t, s, change(f, store.Interrupted)).State)
 }
 
 func wantedResumed(t *testing.T, s store.Store) {
