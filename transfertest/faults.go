@@ -57,7 +57,7 @@ type SFTPRule struct {
 
 	Status  SFTPStatus // the answer, in place of doing what was asked
 	Message string     // with it; empty means the status's text
-	Done    bool       // what was asked is done, and Status answered all the same
+	Done    bool       // what was asked is done, and Status answered, or the connection cut, all the same
 	Pretend bool       // StatusOK is answered and nothing done
 	Mute    bool       // nothing is done nor answered
 	Cut     bool       // the connection is cut in place of an answer

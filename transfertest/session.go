@@ -143,6 +143,9 @@ func (s *sftpSession) handle(packet []byte) bool {
 		}
 		s.perform(q, &faults)
 	case answer.Cut:
+		if answer.Done {
+			s.perform(q, &faults)
+		}
 		s.conn.Cut()
 		return false
 	case answer.Mute:

@@ -101,6 +101,7 @@ func (o options) transfer(ctx context.Context, stdout, stderr io.Writer) (arrive
 		Storage:          storage,
 		Connectors:       map[string]transfer.Connector{connectorID: connector},
 		ProgressInterval: barInterval,
+		Retry:            transfer.RetryPolicy{MaxAttempts: 3}, // somebody is waiting
 	})
 	if err != nil {
 		return false, err

@@ -21,6 +21,7 @@ func TestFullPartner(t *testing.T) {
 			"full": fullPartner(t),
 			"fine": transfertest.NewConnector(nil, transfertest.ConnectorOptions{}),
 		},
+		Retry: transfer.RetryPolicy{MaxAttempts: 1}, // a test that waits for a failure need not wait for ten
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(t.Context()))

@@ -152,6 +152,7 @@ func killAndGoOn(t *testing.T, database string) {
 	require.Eventually(t, func() bool { return result().Rank >= 8 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, first.Process.Kill())
 	_ = first.Wait()
+	require.Eventually(t, func() bool { return server.Connections() == 0 }, time.Minute, 10*time.Millisecond, "what it sent before it died arrives first")
 	came := result().Rank
 	before := server.Requests(transfertest.SFTPWrite)
 	server.SetFaults(transfertest.SFTPFaults{})

@@ -101,6 +101,7 @@ func start(t *testing.T, b bucket, connector transfer.Connector) *transfer.Clien
 	require.NoError(t, err)
 	client, err := transfer.New(transfer.Config{
 		Storage: storage, Connectors: map[string]transfer.Connector{"acme": connector}, WindowSize: window, PollInterval: 20 * time.Millisecond,
+		Retry: transfer.RetryPolicy{MaxAttempts: 1},
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
