@@ -151,6 +151,7 @@ func (d *delivery) run() error {
 	dst, err := d.resume(j.moving)
 	if err == nil && dst == nil {
 		if sum := d.publishedBefore(j.moving); sum != nil {
+			d.engine.cfg.Logger.Info("file was published by an earlier attempt", d.attrs()...)
 			j.published(sum)
 			return nil
 		}
@@ -187,10 +188,20 @@ func (d *delivery) resume(ctx context.Context) (Sink, error) {
 	d.window = last.Window
 	d.at = position{rank: last.Rank, offset: min(last.Rank*last.Window, info.Size), hash: last.Hash}
 	dst, err := d.to.Create(ctx, d.job.file.TargetPath, d.options(info, last.Window, last.Sink))
-	if CodeOf(err) == CheckpointLost {
+	switch CodeOf(err) {
+	case "":
+		d.engine.cfg.Logger.Info("file goes on", d.attrs("rank", d.at.rank, "bytes", d.at.offset)...)
+	case CheckpointLost:
+		d.engine.cfg.Logger.Warn("file cannot go on where it stopped", d.attrs("rank", d.at.rank, "error", err)...)
 		return nil, nil
 	}
 	return dst, err
+}
+
+// attrs are what logs say of the file.
+func (d *delivery) attrs(more ...any) []any {
+	f := &d.job.file
+	return append([]any{"file", f.ID, "transfer", f.TransferID, "connector", f.ConnectorID, "attempt", f.Attempts}, more...)
 }
 
 // create opens the target, to begin at zero.
