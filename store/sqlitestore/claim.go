@@ -149,7 +149,7 @@ func (w *writer) lease(taken []ready, r store.ClaimRequest, now micros) ([]store
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.exec(`UPDATE files SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = ?1, lease_until = ?2,
+	_, err = w.exec(`UPDATE OR FAIL files SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = ?1, lease_until = ?2,
 		updated_at = ?3, start = coalesce(started_at, ?3), started_at = coalesce(started_at, ?3)
 		WHERE id IN (SELECT value FROM json_each(?4))`, r.Worker, now.add(r.Lease), int64(now), string(list))
 	if err != nil {
