@@ -43,6 +43,12 @@ type connector struct {
 	live int // how many of its files run under live leases
 }
 
+// connectorsText finds the connectors of a JSON list that have files to claim, and how many of theirs are live.
+const connectorsText = `SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND lease_until > ?1)
+	FROM json_each(?2)
+	WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND ` + isReady + ` AND ready_at <= ?1)
+	OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND lease_until <= ?1)`
+
 // connectors returns those of limits that have files to claim: one statement, however many have none.
 func (w *writer) connectors(limits map[string]int, now micros) ([]connector, error) {
 	names := make([]string, 0, len(limits))
@@ -56,16 +62,12 @@ func (w *writer) connectors(limits map[string]int, now micros) ([]connector, err
 		return nil, err
 	}
 	var found []connector
-	err = w.each(`SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND lease_until > ?1)
-		FROM json_each(?2)
-		WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND `+isReady+` AND ready_at <= ?1)
-		OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND lease_until <= ?1)`,
-		[]any{int64(now), string(list)}, func(rows *sql.Rows) error {
-			var c connector
-			err := rows.Scan(&c.name, &c.live)
-			found = append(found, c)
-			return err
-		})
+	err = w.each(connectorsText, []any{int64(now), string(list)}, func(rows *sql.Rows) error {
+		var c connector
+		err := rows.Scan(&c.name, &c.live)
+		found = append(found, c)
+		return err
+	})
 	return found, err
 }
 
@@ -98,14 +100,16 @@ func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([
 	return lines, nil
 }
 
+// lineText merges two ranges of indexes, so that it reads no more than it returns.
+const lineText = `SELECT id, ready_at AS since, state FROM files INDEXED BY files_ready WHERE connector = ?1 AND ` + isReady + ` AND ready_at <= ?2
+	UNION ALL
+	SELECT id, lease_until, state FROM files INDEXED BY files_leased WHERE connector = ?1 AND state = 2 AND lease_until <= ?2
+	ORDER BY since, id LIMIT ?3`
+
 // line returns up to room files of one connector that may be claimed now, the one that has been ready longest first.
 func (w *writer) line(connector string, room int, now micros) ([]ready, error) {
 	var line []ready
-	err := w.each(`SELECT * FROM (
-			SELECT id, ready_at AS since, state FROM files WHERE connector = ?1 AND `+isReady+` AND ready_at <= ?2
-			UNION ALL
-			SELECT id, lease_until, state FROM files WHERE connector = ?1 AND state = 2 AND lease_until <= ?2)
-		ORDER BY since, id LIMIT ?3`, []any{connector, int64(now), room}, func(rows *sql.Rows) error {
+	err := w.each(lineText, []any{connector, int64(now), room}, func(rows *sql.Rows) error {
 		var r ready
 		err := rows.Scan(&r.id, &r.since, &r.state)
 		line = append(line, r)
@@ -145,7 +149,7 @@ func (w *writer) lease(taken []ready, r store.ClaimRequest, now micros) ([]store
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.exec(`UPDATE files SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = ?1, lease_until = ?2,
+	_, err = w.exec(`UPDATE OR FAIL files SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = ?1, lease_until = ?2,
 		updated_at = ?3, start = coalesce(started_at, ?3), started_at = coalesce(started_at, ?3)
 		WHERE id IN (SELECT value FROM json_each(?4))`, r.Worker, now.add(r.Lease), int64(now), string(list))
 	if err != nil {

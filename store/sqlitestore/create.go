@@ -126,7 +126,7 @@ var (
 )
 
 func insertText(rows int) string {
-	return `INSERT INTO files (id, transfer, connector, direction, state, start, ready_at, updated_at, start_at, partner,
+	return `INSERT OR FAIL INTO files (id, transfer, connector, direction, state, start, ready_at, updated_at, start_at, partner,
 		source_path, target_path, parent, rule) VALUES ` + strings.Repeat(insertRow+",", rows-1) + insertRow
 }
 

@@ -109,3 +109,20 @@ func TestLitterPlan(t *testing.T) {
 	text, args := countText(&store.Query{Litter: true, Partner: "p"})
 	require.Contains(t, plan(t, s, text, args), "files_litter")
 }
+
+// What is claimed and what is purged comes out of indexes in its order.
+func TestClaimAndPurgePlans(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	found := plan(t, s, lineText, []any{"acme", 0, 10})
+	require.Contains(t, found, "files_ready")
+	require.Contains(t, found, "files_leased")
+	require.NotContains(t, found, "TEMP B-TREE")
+	text, args := oldestText(store.PurgeRequest{States: store.States(), Max: 10}, 0)
+	found = plan(t, s, text, args)
+	require.Equal(t, 3, strings.Count(found, "files_by_stop (state=? AND updated_at<?)"), found)
+	require.NotContains(t, found, "TEMP B-TREE")
+	found = plan(t, s, connectorsText, []any{0, `["acme"]`})
+	require.NotContains(t, found, "SCAN files")
+	require.Equal(t, 3, strings.Count(found, "SEARCH files USING"), found)
+}

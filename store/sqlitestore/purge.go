@@ -47,9 +47,9 @@ type removal struct {
 	states           []store.State // of the files
 }
 
-// oldest returns what finished first, until until. SQLite merges one range of files_by_stop for each state.
-func (w *writer) oldest(r store.PurgeRequest, until int64) (removal, error) {
-	var old removal
+// oldestText returns the statement that lists what finished until until, first what finished first: SQLite merges a
+// range of files_by_stop for each state. It is empty if nothing is asked for.
+func oldestText(r store.PurgeRequest, until int64) (string, []any) {
 	var selects []string
 	var args []any
 	for _, state := range []store.State{store.Failed, store.Cancelled, store.Done} {
@@ -60,10 +60,19 @@ func (w *writer) oldest(r store.PurgeRequest, until int64) (removal, error) {
 		}
 	}
 	if len(selects) == 0 || r.Max <= 0 {
+		return "", nil
+	}
+	return strings.Join(selects, " UNION ALL ") + " ORDER BY updated_at, id LIMIT ?", append(args, r.Max)
+}
+
+// oldest returns what finished first, until until.
+func (w *writer) oldest(r store.PurgeRequest, until int64) (removal, error) {
+	var old removal
+	text, args := oldestText(r, until)
+	if text == "" {
 		return old, nil
 	}
-	text := strings.Join(selects, " UNION ALL ") + " ORDER BY updated_at, id LIMIT ?"
-	err := w.each(text, append(args, r.Max), func(rows *sql.Rows) error {
+	err := w.each(text, args, func(rows *sql.Rows) error {
 		var id, at, transfer int64
 		var state store.State
 		if err := rows.Scan(&id, &at, &transfer, &state); err != nil {
