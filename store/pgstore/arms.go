@@ -117,13 +117,13 @@ func (a arm) place(o store.Order) string {
 	return ""
 }
 
-// listSQL returns the statement for the files that q selects, in its order; it is empty if there can be none. Numbers
-// are constants in it, so that a plan that PostgreSQL keeps for all arguments still knows how little is read. Transfers
-// are joined outside, so that files that are passed over need none.
+// listSQL returns the statement for the files that q selects, in its order; it is empty if there can be none. It finds ids
+// first, and reads whole rows and their transfers only for those that are on the page. Numbers are constants in it, so
+// that a plan that PostgreSQL keeps for all arguments still knows how little is read.
 func listSQL(q *store.Query) (string, []any) {
 	var selects []string
 	var args []any
-	outer := order("f.", "place", q.Order)
+	outer := ""
 	for _, a := range arms(q, false) {
 		place := a.place(q.Order)
 		c := conditionsOf(q, a.stop)
@@ -131,9 +131,11 @@ func listSQL(q *store.Query) (string, []any) {
 			return "", nil
 		}
 		c.behind(q, place)
-		columns := "*, " + place + " AS place"
-		if place == "" {
-			columns, outer = "*", order("f.", "", q.Order)
+		columns := "id"
+		outer = order("p.", "", q.Order)
+		if place != "" {
+			columns = "id, " + place + " AS place"
+			outer = order("p.", "place", q.Order)
 		}
 		selects = append(selects, "(SELECT "+columns+" FROM @.files"+c.where(a.of)+order("", place, q.Order)+limit(q.Limit, q.Offset)+")")
 		args = c.args
@@ -141,11 +143,12 @@ func listSQL(q *store.Query) (string, []any) {
 	if selects == nil {
 		return "", nil
 	}
-	page := "SELECT * FROM (" + strings.Join(selects, " UNION ALL ") + ") AS f" + outer + limit(q.Limit, 0)
+	page := "SELECT * FROM (" + strings.Join(selects, " UNION ALL ") + ") AS p" + outer + limit(q.Limit, 0)
 	if q.Offset > 0 {
 		page += fmt.Sprint(" OFFSET ", q.Offset)
 	}
-	return "SELECT " + fileColumns + ", t.metadata FROM (" + page + ") AS f JOIN @.transfers t ON t.id = f.transfer_id" + outer, args
+	return "SELECT " + fileColumns + ", t.metadata FROM (" + page + ") AS p JOIN @.files f ON f.id = p.id" +
+		" JOIN @.transfers t ON t.id = f.transfer_id" + outer, args
 }
 
 // order is the clause for an order of the rows of a table.

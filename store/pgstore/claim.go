@@ -45,7 +45,7 @@ WITH wanted AS MATERIALIZED (
 		ORDER BY since, id LIMIT greatest(w.room, 0)
 	) AS r
 ), picked AS (
-	SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM ready ORDER BY round, turn LIMIT (SELECT $3)
+	SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM ready ORDER BY round, turn LIMIT (SELECT $3::bigint)
 ), f AS (
 	UPDATE @.files f SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = $4,
 		started_at = coalesce(started_at, statement_timestamp()), updated_at = statement_timestamp(),

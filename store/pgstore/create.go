@@ -3,6 +3,7 @@ package pgstore
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,7 +21,7 @@ const chunk = 10_000
 const createSQL = `
 WITH t AS (
 	INSERT INTO @.transfers (id, connector_id, client_token, request_hash, follow_id, rule_name, metadata, spec, files, created_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, statement_timestamp())
+	VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, statement_timestamp())
 	ON CONFLICT DO NOTHING
 	RETURNING *
 ), f AS (
@@ -97,16 +98,27 @@ func (s *Store) insertFirst(ctx context.Context, db querier, t store.Transfer, f
 	if t.ClientToken != "" {
 		token = &t.ClientToken
 	}
-	var metadata any // a nil map would become the JSON null
-	if t.Metadata != nil {
-		metadata = t.Metadata
+	metadata, err := object(t.Metadata)
+	if err != nil {
+		return time.Time{}, err
 	}
 	args := []any{
 		t.ID, t.ConnectorID, token, t.RequestHash, t.FollowID, t.RuleName, metadata, t.Spec, t.Files,
 	}
 	var created time.Time
-	err := db.QueryRow(ctx, s.sql.create, append(args, fileArguments(files)...)...).Scan(&created)
+	err = db.QueryRow(ctx, s.sql.create, append(args, fileArguments(files)...)...).Scan(&created)
 	return created.UTC(), err
+}
+
+// object returns m as JSON, nil for nil. It is a text, because without prepared statements pgx does not know that it is
+// for a column of JSON.
+func object(m map[string]string) (*string, error) {
+	if m == nil {
+		return nil, nil
+	}
+	encoded, err := json.Marshal(m)
+	text := string(encoded)
+	return &text, err
 }
 
 // fileArguments returns the files as one array for each column.

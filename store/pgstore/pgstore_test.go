@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -43,7 +44,26 @@ func open(t testing.TB, pool *pgxpool.Pool, schema string) *pgstore.Store {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	pool := database(t)
+	conform(t, database(t))
+}
+
+// The ways of pgx to do without prepared statements, for connections that PgBouncer hands out anew at each transaction.
+func TestStoreWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			config, err := pgxpool.ParseConfig(testenv.Postgres(t) + " pool_max_conns=8")
+			require.NoError(t, err)
+			config.ConnConfig.DefaultQueryExecMode = mode
+			conform(t, openPool(t, config))
+		})
+	}
+}
+
+// conform runs the suite, each check in a schema of its own.
+func conform(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
 	var opened atomic.Int64
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, pool, fmt.Sprintf("Schema %d \"of\" a test", opened.Add(1)))

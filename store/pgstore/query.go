@@ -110,7 +110,9 @@ func (c *conditions) metadata(want map[string]string) {
 	for key, value := range want {
 		c.nothing = c.nothing || !storable(key) || !storable(value)
 	}
-	c.add("transfer_id IN (SELECT id FROM @.transfers WHERE metadata @> ?::jsonb)", want)
+	entries, err := object(want)
+	c.nothing = c.nothing || err != nil
+	c.add("transfer_id IN (SELECT id FROM @.transfers WHERE metadata @> ?::jsonb)", entries)
 }
 
 // roundUp returns the first whole microsecond that is not before t: the store knows no finer ones.
