@@ -8,6 +8,7 @@ SHELL := /bin/bash
 GO ?= go
 GOFMT ?= $(shell $(GO) env GOROOT)/bin/gofmt
 FUZZTIME ?= 1m
+TORTURE ?= 2m
 BENCH ?= .
 TEST_FLAGS ?= -race -timeout 20m
 
@@ -19,7 +20,7 @@ GOVERSION := $(shell $(GO) env GOVERSION)
 VERSITYGW_STAMP := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
 STATICCHECK_STAMP := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
 
-.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools fuzz bench clean
+.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools torture fuzz bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +75,9 @@ $(VERSITYGW_STAMP):
 $(STATICCHECK_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	rm -f bin/.staticcheck-* && touch $@
+
+torture: tools ## kill workers at random for two minutes (TORTURE=2m) between OpenSSH and S3, on SQLite and on PostgreSQL
+	TRANSFER_TEST_REQUIRE=1 TRANSFER_TORTURE=$(TORTURE) $(GO) test -v -count=1 -timeout 30m -run '^TestTorture$$' ./internal/endtoend
 
 fuzz: ## each fuzz target for a minute (FUZZTIME=1m)
 	@grep -rE --include='*_test.go' '^func Fuzz' . | sed -E 's/^(.*)\/[^/]+:func (Fuzz[A-Za-z0-9_]*).*/\1 \2/' | \

@@ -77,7 +77,8 @@ type Store interface {
 	// MUST NOT hold up the others. The second result is for a failure of the store itself; then nothing is known to
 	// be written.
 	// If the file is Wanted otherwise, Running is written and answered with ErrPauseWanted or ErrCancelWanted, and
-	// instead of Waiting and Interrupted the file becomes what is wanted.
+	// instead of Waiting and Interrupted the file becomes what is wanted: Paused with the change's Failure, or Cancelled
+	// with CancelledFailure.
 	Update(ctx context.Context, changes []Change) ([]error, error)
 
 	// Control pauses, resumes or cancels files for a user, each on its own, and returns one error for each, nil where
@@ -87,11 +88,12 @@ type Store interface {
 	// Wanted Paused, unless they are Wanted Cancelled, which is ErrState.
 	// To Cancelled: Queued, Waiting, Interrupted and Paused files are cancelled at once; Cancelled ones stay so;
 	// Running ones become Wanted Cancelled.
-	// To Queued: Paused files become ready, Queued (not before their StartAt) if they never ran and Interrupted if
+	// To Queued: Paused files become ready now, Queued (not before their StartAt) if they never ran and Interrupted if
 	// they did; the delay of Waiting ones ends now; Running ones that are Wanted Paused are no longer; other Queued,
 	// Interrupted and Running ones stay as they are; Running ones that are Wanted Cancelled are ErrState.
-	// Files in other final states are ErrState always. A Running file whose lease has expired is nobody's: it is
-	// paused or cancelled at once. Another To is refused.
+	// Files in other final states are ErrState always. A Running file whose lease has expired is nobody's: instead of
+	// becoming Wanted it is paused or cancelled at once. What stays as it is is not touched, UpdatedAt included. With
+	// another To the call fails and nothing is changed.
 	Control(ctx context.Context, r ControlRequest) ([]error, error)
 
 	// Swept says that nothing is left any more of what the checkpoints of these finished files name: it empties them
@@ -99,7 +101,7 @@ type Store interface {
 	Swept(ctx context.Context, ids []int64) error
 
 	// Purge removes up to r.Max finished files, those that finished first, and returns how many. A transfer goes with
-	// the last of its files, and its client token with it; until then Transfer.Files stays what it was.
+	// the last of its files, its id and client token with it; until then Transfer.Files stays what it was.
 	Purge(ctx context.Context, r PurgeRequest) (int, error)
 
 	// Watch returns a channel that receives after something of this topic happened: a hint that saves waiting for
