@@ -13,6 +13,7 @@ import (
 const (
 	wave      = 20_000         // files that are created before any of them is claimed
 	loadBatch = 1000           // files of one call
+	reported  = 100_000        // how many files are between two reports of progress
 	farAhead  = 24 * time.Hour // leases and delays of what shall stay as it is
 )
 
@@ -25,6 +26,7 @@ func load(ctx context.Context, s store.Store, g *generator, progress func(files 
 	random := rand.New(rand.NewPCG(seed, 1))
 	for more := true; more; {
 		var err error
+		before := g.made
 		if more, err = createWave(ctx, s, g); err != nil {
 			return fmt.Errorf("create: %w", err)
 		}
@@ -38,7 +40,9 @@ func load(ctx context.Context, s store.Store, g *generator, progress func(files 
 				return err
 			}
 		}
-		progress(g.made)
+		if !more || g.made/reported > before/reported {
+			progress(g.made)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -14,38 +16,54 @@ type loaded struct {
 	kind   *kind
 	sample sample
 	bytes  int64 // that the rows take
-	plain  plain
+	plain  plain // nil without -scan
 }
 
-// loadAll fills a store of each kind that reads in its own way. What it returns is to be closed even with an error.
+// free closes both.
+func (s *loaded) free() error {
+	err := s.subject.close()
+	if s.plain != nil {
+		err = errors.Join(err, s.plain.close())
+	}
+	return err
+}
+
+// loadAll fills a store of each kind that reads in its own way. What it returns is to be freed even with an error.
 func (b *bench) loadAll(ctx context.Context) ([]*loaded, error) {
 	var stores []*loaded
 	for i := range b.kinds {
 		if b.kinds[i].lifeOnly {
 			continue
 		}
-		s, err := b.load(ctx, &b.kinds[i], b.openers[i])
+		subject, err := b.openers[i].open(ctx, "pages")
 		if err != nil {
-			return stores, fmt.Errorf("load %s: %w", b.kinds[i].name, err)
+			return stores, fmt.Errorf("open %s: %w", b.kinds[i].name, err)
 		}
-		stores = append(stores, s)
+		stores = append(stores, &loaded{subject: subject, kind: &b.kinds[i]})
 	}
 	if len(stores) == 0 {
 		return nil, errors.New("nothing to read (try -stores with memory, sqlite or postgres, or -sections life)")
 	}
-	return stores, nil
+	return stores, b.fillAll(ctx, stores)
 }
 
-func (b *bench) load(ctx context.Context, k *kind, o opener) (*loaded, error) {
-	subject, err := o.open(ctx, "pages")
-	if err != nil {
-		return nil, err
+// fillAll fills the databases together, and before them, alone, what is weighed by the heap's growth.
+func (b *bench) fillAll(ctx context.Context, stores []*loaded) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, s := range stores {
+		fill := func() error {
+			if err := b.fill(groupCtx, s); err != nil {
+				return fmt.Errorf("load %s: %w", s.kind.name, err)
+			}
+			return nil
+		}
+		if s.kind.name != "memory" {
+			group.Go(fill)
+		} else if err := fill(); err != nil {
+			return errors.Join(err, group.Wait())
+		}
 	}
-	s := &loaded{subject: subject, kind: k}
-	if err := b.fill(ctx, s); err != nil {
-		return nil, errors.Join(err, subject.close())
-	}
-	return s, nil
+	return group.Wait()
 }
 
 func (b *bench) fill(ctx context.Context, s *loaded) error {
@@ -61,18 +79,24 @@ func (b *bench) fill(ctx context.Context, s *loaded) error {
 	if s.bytes, err = s.size(ctx); err != nil {
 		return fmt.Errorf("measure its size: %w", err)
 	}
-	if s.plain, err = s.subject.plain(ctx); err != nil {
-		return err
-	}
-	if !b.scan {
-		return nil
-	}
-	if err := copyRows(ctx, s, s.plain); err != nil {
-		return errors.Join(err, s.plain.close())
+	if b.scan {
+		if err := b.copyPlain(ctx, s); err != nil {
+			return err
+		}
 	}
 	counts, err := s.CountFiles(ctx, store.Query{})
 	b.progress("%s: loaded, %v", s.kind.name, counts)
 	return err
+}
+
+// copyPlain makes the copy of s that is scanned.
+func (b *bench) copyPlain(ctx context.Context, s *loaded) error {
+	p, err := s.subject.plain(ctx)
+	if err != nil {
+		return err
+	}
+	s.plain = p
+	return copyRows(ctx, s, p)
 }
 
 // sizesTable is how much room the rows take.

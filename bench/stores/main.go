@@ -8,20 +8,23 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
 func main() {
 	log.SetFlags(0)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b, output, err := parse(os.Args[1:])
+	if err == nil && output != "" {
+		err = checkSections(output, b.sections)
+	}
 	if err == nil {
 		err = b.run(ctx, func(section, text string) error { return write(output, section, text) })
 	}
@@ -41,7 +44,7 @@ type bench struct {
 	scan     bool
 	folder   string // for the databases; "" for the system's temporary one
 	command  string // as it was called
-	log      io.Writer
+	log      *log.Logger
 	began    time.Time
 	openers  []opener // one for each of kinds
 	wrong    int      // answers that differ from a scan's
@@ -52,7 +55,7 @@ var sections = []string{"pages", "counts", "life", "sizes"}
 
 // parse reads the command line. output is the file to write to, or empty.
 func parse(args []string) (b *bench, output string, err error) {
-	b = &bench{log: os.Stderr, began: time.Now(), command: strings.Join(append([]string{"go run ./bench/stores"}, args...), " ")}
+	b = &bench{log: log.New(os.Stderr, "", 0), began: time.Now(), command: strings.Join(append([]string{"go run ./bench/stores"}, args...), " ")}
 	flags := flag.NewFlagSet("stores", flag.ContinueOnError)
 	flags.IntVar(&b.rows, "rows", 1_000_000, "`number` of rows for pages, counts and sizes")
 	flags.IntVar(&b.files, "files", 100_000, "`number` of files that are moved through their whole life")
@@ -84,15 +87,15 @@ func (b *bench) validate() error {
 	return nil
 }
 
-// choose reads the lists of stores and sections.
+// choose reads the lists of stores and sections. The stores are in the order of kinds.
 func (b *bench) choose(stores, parts string) error {
-	for name := range strings.SplitSeq(stores, ",") {
-		at := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
-		if at < 0 {
+	chosen := strings.Split(stores, ",")
+	for _, name := range chosen {
+		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.name == name }) {
 			return fmt.Errorf("-stores has %q (try some of memory, sqlite, sqlite-full, postgres, postgres-fsync)", name)
 		}
-		b.kinds = append(b.kinds, kinds[at])
 	}
+	b.kinds = slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !slices.Contains(chosen, k.name) })
 	b.sections = strings.Split(parts, ",")
 	for _, section := range b.sections {
 		if !slices.Contains(sections, section) {
@@ -157,7 +160,7 @@ func (b *bench) writeReads(ctx context.Context, write func(section, text string)
 	stores, err := b.loadAll(ctx)
 	defer func() {
 		for _, s := range stores {
-			err = errors.Join(err, s.plain.close(), s.close())
+			err = errors.Join(err, s.free())
 		}
 	}()
 	if err != nil {
@@ -200,7 +203,7 @@ func (b *bench) differ(format string, args ...any) {
 
 // progress says what was done, and after how long.
 func (b *bench) progress(format string, args ...any) {
-	fmt.Fprintf(b.log, "%6.0f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
+	b.log.Printf("%6.0f s  %s", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // write puts a section into the file, or prints it.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"log"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestRun(t *testing.T) {
 			}
 			b, _, err := parse([]string{"-rows", "3000", "-files", "100", "-repeat", "1", "-stores", stores})
 			require.NoError(t, err)
-			b.log = io.Discard
+			b.log = log.New(io.Discard, "", 0)
 			var written []string
 			err = b.run(t.Context(), func(section, text string) error {
 				written = append(written, section)
@@ -43,8 +44,8 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b, _, err := parse([]string{"-rows", "200", "-repeat", "1", "-stores", "memory"})
 	require.NoError(t, err)
-	var log bytes.Buffer
-	b.log = &log
+	var said bytes.Buffer
+	b.log = log.New(&said, "", 0)
 	b.openers = []opener{memoryOpener{}}
 	stores, err := b.loadAll(t.Context())
 	require.NoError(t, err)
@@ -56,7 +57,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 	_, err = b.measureCounts(t.Context(), stores)
 	require.NoError(t, err)
 	require.Positive(t, b.wrong)
-	require.Contains(t, log.String(), "WRONG: memory: count of none is 201, by a scan 200")
+	require.Contains(t, said.String(), "WRONG: memory: count of none is 201, by a scan 200")
 }
 
 func TestParseRefuses(t *testing.T) {

@@ -60,5 +60,7 @@ func TestReplaceSection(t *testing.T) {
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "# Title\n\n<!-- begin life -->\nnew\n<!-- end life -->\n\n<!-- begin sizes -->\n<!-- end sizes -->\n", string(got))
-	require.ErrorContains(t, replaceSection(path, "pages", ""), `has no lines "<!-- begin pages -->"`)
+	require.ErrorContains(t, replaceSection(path, "pages", ""), `no lines "<!-- begin pages -->"`)
+	require.NoError(t, checkSections(path, []string{"life", "sizes"}))
+	require.Error(t, checkSections(path, []string{"life", "pages"}))
 }
