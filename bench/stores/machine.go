@@ -16,8 +16,9 @@ func machine() string {
 	if model := procValue("/proc/cpuinfo", "model name"); model != "" {
 		parts[0] += " (" + model + ")"
 	}
-	if memory := procValue("/proc/meminfo", "MemTotal"); memory != "" {
-		parts = append(parts, memory+" of memory")
+	var kilobytes float64
+	if n, _ := fmt.Sscan(procValue("/proc/meminfo", "MemTotal"), &kilobytes); n == 1 { // "24684084 kB"
+		parts = append(parts, fmt.Sprintf("%.0f GB of memory", kilobytes*1024/1e9))
 	}
 	parts = append(parts, runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())
 	if version := postgresVersion(); version != "" {

@@ -62,6 +62,8 @@ func milliseconds(d time.Duration) string {
 		return fmt.Sprintf("%.0f", ms)
 	case ms >= 1:
 		return fmt.Sprintf("%.1f", ms)
+	case ms < 0.01:
+		return fmt.Sprintf("%.4f", ms)
 	}
 	return fmt.Sprintf("%.3f", ms)
 }

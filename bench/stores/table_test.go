@@ -23,7 +23,8 @@ func TestTable(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "0.001", milliseconds(1499*time.Nanosecond))
+	require.Equal(t, "0.0015", milliseconds(1499*time.Nanosecond))
+	require.Equal(t, "0.100", milliseconds(100*time.Microsecond))
 	require.Equal(t, "1.5", milliseconds(1500*time.Microsecond))
 	require.Equal(t, "1500", milliseconds(1500*time.Millisecond))
 	require.Equal(t, "0", thousands(0))
