@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -12,16 +13,36 @@ import (
 )
 
 // Memory is a [Store] that keeps everything in the process and forgets it when the process ends: the default, and the
-// one for tests. It is built for millions of rows; what a call costs does not depend on how many others there are,
-// but for the logarithm in Claim and Update. Rows are never removed.
+// one for tests. It is built for millions of rows: a file takes about 430 bytes besides its paths, a transfer about 370
+// besides its texts. What CreateTransfer, Claim, Update, Control, Swept and Purge cost depends on how many files they
+// are about, and but for a logarithm not on how many others there are.
+//
+// Pages in the orders by id, start and stop cost what is on them, wherever they begin, for all files, those of a
+// partner, of a rule, in some states, or of a partner or a rule in some states; From and To are as good in the orders
+// by start, Updated in those by stop. So do pages by id of one transfer and of litter. Each such list also looks at all
+// running files. Lists of one transfer, follow id or LocalPath in any order look at all files that these have. With any
+// other filter, each file of the smallest of these sets is looked at until the page is full, all of them in the orders
+// by source path, and none outside of bounds of time, at about 0.2 µs each: 0.2 s in a million where nothing matches.
+// An Offset passes over files one by one.
+//
+// Counts look at no file where all files, a partner, a rule, a transfer or a follow id are counted, each of them also
+// in some states or within From and To or Updated, and otherwise at all of the smallest set. Lists and counts hold off
+// writers while they look, and end with ctx.
 type Memory struct {
 	mu        sync.RWMutex // guards all fields below and everything that they lead to
 	closed    bool
 	transfers map[string]*transfer // by id
 	tokens    map[string]*transfer // by client token
 	queues    map[string]*queue    // by connector id
+	follows   map[string]*transfer // the newest one by follow id
 	rows      table
-	counts    counts
+	all       group
+	partners  groups
+	rules     groups
+	running   []*row // Running, in no order
+	litter    list   // by id
+	paths     list   // by the hash of LocalPath
+	seed      maphash.Seed
 	turns     uint64 // how many files were ever claimed
 	watchers  map[*watcher]struct{}
 }
@@ -34,6 +55,10 @@ func NewMemory() *Memory {
 		transfers: make(map[string]*transfer),
 		tokens:    make(map[string]*transfer),
 		queues:    make(map[string]*queue),
+		follows:   make(map[string]*transfer),
+		partners:  make(groups),
+		rules:     make(groups),
+		seed:      maphash.MakeSeed(),
 		watchers:  make(map[*watcher]struct{}),
 	}
 }
@@ -65,11 +90,9 @@ func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile
 	now := microsOf(time.Now())
 	created := &transfer{Transfer: clone(t), first: m.rows.n + 1, queue: m.queue(t.ConnectorID)}
 	created.Files = len(files)
-	created.CreatedAt = now.time()
-	m.transfers[t.ID] = created
-	if t.ClientToken != "" {
-		m.tokens[t.ClientToken] = created
-	}
+	created.CreatedAt, created.createdAt = now.time(), now
+	created.rule = m.rules.get(created.RuleName)
+	m.addTransfer(created)
 	m.addFiles(created, files, now)
 	if len(files) > 0 {
 		m.hint(FilesReady)
@@ -77,27 +100,52 @@ func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile
 	return clone(created.Transfer), nil
 }
 
-// addFiles adds the rows of a transfer that is not visible yet.
+func (m *Memory) addTransfer(t *transfer) {
+	m.transfers[t.ID] = t
+	if t.ClientToken != "" {
+		m.tokens[t.ClientToken] = t
+	}
+	if t.FollowID == "" {
+		return
+	}
+	if t.older = m.follows[t.FollowID]; t.older != nil {
+		t.older.newer = t
+	}
+	m.follows[t.FollowID] = t
+}
+
+// addFiles adds the rows of a transfer.
 func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
-	partner := ""
+	var partner *group
 	for i := range files {
 		f := &files[i]
-		if f.Partner != partner {
-			partner = f.Partner // rows in a row share one string, though the caller may have made many
+		if f.Partner != partner.value() {
+			partner = m.partners.get(f.Partner)
 		}
 		r := m.rows.add()
 		r.transfer = t
-		r.direction, r.partner, r.sourcePath, r.targetPath = f.Direction, partner, f.SourcePath, f.TargetPath
+		r.direction, r.partner, r.sourcePath, r.targetPath, r.parent = f.Direction, partner, f.SourcePath, f.TargetPath, f.Parent
 		r.state, r.size = Queued, -1
 		r.startAt = microsOf(f.StartAt)
 		r.readyAt = max(r.startAt, now)
 		r.updatedAt = now
 		r.startedAt, r.finishedAt, r.leaseUntil = never, never, never
 		t.queue.give(r)
+		m.enlist(r)
+		m.paths.add(m.pathOf(r))
 	}
-	t.counts[Queued] += int64(len(files))
-	m.counts[Queued] += int64(len(files))
 }
+
+// pathOf returns the row's place in m.paths.
+func (m *Memory) pathOf(r *row) entry {
+	path := r.sourcePath
+	if r.direction == Retrieve {
+		path = r.targetPath
+	}
+	return entry{m.hash(path), r.id}
+}
+
+func (m *Memory) hash(text string) int64 { return int64(maphash.String(m.seed, text)) }
 
 // GetTransfer implements [Store].
 func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
@@ -165,8 +213,8 @@ func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
 	q.turn = m.turns
 	r := q.ready[0]
 	q.remove(r)
-	m.setState(r, Running)
-	r.phase = PhaseConnect
+	m.delist(r)
+	r.state, r.phase = Running, PhaseConnect
 	r.attempts++
 	r.token++
 	r.worker = req.Worker
@@ -175,6 +223,7 @@ func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
 	if r.startedAt == never {
 		r.startedAt = now
 	}
+	m.enlist(r)
 	q.lease(r)
 	c := Claimed{Spec: bytes.Clone(r.transfer.Spec)}
 	r.file(&c.File)
@@ -189,55 +238,90 @@ func (m *Memory) Update(ctx context.Context, changes []Change) ([]error, error) 
 		return nil, err
 	}
 	now := microsOf(time.Now())
-	ready, finished := false, false
+	var happened [FilesWanted + 1]bool
 	verdicts := make([]error, len(changes))
 	for i := range changes {
-		c := &changes[i]
-		if verdicts[i] = m.apply(c, now); verdicts[i] == nil {
-			ready = ready || c.State == Waiting || c.State == Interrupted
-			finished = finished || c.State.Final()
-		}
+		var topic Topic
+		topic, verdicts[i] = m.apply(&changes[i], now)
+		happened[topic] = true
 	}
-	if ready {
-		m.hint(FilesReady)
-	}
-	if finished {
-		m.hint(FilesFinished)
-	}
+	m.hintAll(happened)
 	return verdicts, nil
 }
 
-// apply writes one change, or tells why not.
-func (m *Memory) apply(c *Change, now micros) error {
+// apply writes one change and tells what happened by it, or why it was not written.
+func (m *Memory) apply(c *Change, now micros) (Topic, error) {
 	r := m.rows.get(c.ID)
 	if r == nil || r.state != Running || r.token != c.Token {
-		return ErrLeaseLost
+		return 0, ErrLeaseLost
 	}
 	switch c.State {
 	case Running, Waiting, Interrupted, Done, Failed:
 	default:
-		return fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
+		return 0, fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
 	}
-	q := r.transfer.queue
-	q.remove(r)
-	m.setState(r, c.State)
 	r.setProgress(c.Progress)
 	r.setFailure(c.Failure)
-	r.updatedAt = now
 	if c.State == Running {
-		r.leaseUntil = now.add(c.Lease)
-		q.lease(r)
-		return nil
+		return 0, m.renew(r, c.Lease, now)
 	}
-	r.worker, r.leaseUntil = "", never
-	if c.State.Final() {
-		r.checkpoint = ""
-		r.finishedAt = now
-		return nil
+	to := c.State
+	if r.wanted != 0 && !to.Final() {
+		to = r.wanted
 	}
-	r.readyAt = now.add(max(0, c.Delay))
-	q.give(r)
+	return m.become(r, to, now.add(max(0, c.Delay)), now), nil
+}
+
+// renew extends the lease of a running file and tells what is wanted of it instead.
+func (m *Memory) renew(r *row, lease time.Duration, now micros) error {
+	q := r.transfer.queue
+	q.remove(r)
+	r.updatedAt = now
+	r.leaseUntil = now.add(lease)
+	q.lease(r)
+	switch r.wanted {
+	case Paused:
+		return ErrPauseWanted
+	case Cancelled:
+		return ErrCancelWanted
+	}
 	return nil
+}
+
+// become gives a file another state than Running and tells what happened by that. A lease on it ends; if it can be
+// claimed in its new state, then from ready on.
+func (m *Memory) become(r *row, to State, ready, now micros) Topic {
+	q := r.transfer.queue
+	if r.state != Paused {
+		q.remove(r)
+	}
+	m.delist(r)
+	r.state, r.updatedAt = to, now
+	r.wanted, r.worker, r.leaseUntil = 0, "", never
+	if to.Final() {
+		r.finish()
+	}
+	m.enlist(r)
+	if to.Final() {
+		return FilesFinished
+	}
+	if to == Paused {
+		return 0
+	}
+	r.readyAt = ready
+	q.give(r)
+	return FilesReady
+}
+
+// finish completes a file whose state has become a final one.
+func (r *row) finish() {
+	r.finishedAt = r.updatedAt
+	switch r.state {
+	case Done:
+		r.checkpoint = ""
+	case Cancelled:
+		r.setFailure(CancelledFailure)
+	}
 }
 
 // Watch implements [Store]. After Close the channel receives once, so that who waits sees ErrClosed at the next call.
@@ -256,6 +340,15 @@ func (m *Memory) Watch(ctx context.Context, topic Topic) <-chan struct{} {
 		delete(m.watchers, w)
 	})
 	return w.hints
+}
+
+// hintAll tells the watchers of all topics of which something happened.
+func (m *Memory) hintAll(happened [FilesWanted + 1]bool) {
+	for topic := FilesReady; topic <= FilesWanted; topic++ {
+		if happened[topic] {
+			m.hint(topic)
+		}
+	}
 }
 
 // hint tells the watchers of topic.
@@ -283,8 +376,9 @@ func (m *Memory) Close() error {
 		w.stop()
 		w.hint()
 	}
-	m.transfers, m.tokens, m.queues, m.watchers = nil, nil, nil, nil
-	m.rows = table{}
+	m.transfers, m.tokens, m.queues, m.follows, m.watchers = nil, nil, nil, nil, nil
+	m.rows, m.all, m.partners, m.rules = table{}, group{}, nil, nil
+	m.running, m.litter, m.paths = nil, list{}, list{}
 	return nil
 }
 
@@ -303,10 +397,4 @@ func (m *Memory) queue(connectorID string) *queue {
 		m.queues[connectorID] = q
 	}
 	return q
-}
-
-func (m *Memory) setState(r *row, s State) {
-	m.counts.move(r.state, s)
-	r.transfer.counts.move(r.state, s)
-	r.state = s
 }

@@ -9,9 +9,13 @@ import (
 // transfer is what Memory keeps of one transfer. Its files are the rows first to first+Files-1.
 type transfer struct {
 	Transfer
-	first  int64
-	queue  *queue
-	counts counts
+	first     int64
+	createdAt micros
+	queue     *queue
+	rule      *group // nil: none
+	counts    counts
+
+	older, newer *transfer // with the same follow id
 }
 
 // clone returns a copy that shares nothing that could be changed.
@@ -25,9 +29,20 @@ func clone(t Transfer) Transfer {
 // counts is how many files there are in each state.
 type counts [Done + 1]int64
 
-func (c *counts) move(from, to State) {
-	c[from]--
-	c[to]++
+// of returns how many files there are in the states that q selects.
+func (c *counts) of(q *Query) int64 {
+	n := int64(0)
+	for _, s := range q.states() {
+		n += c[s]
+	}
+	return n
+}
+
+// add adds what another counts in the states that q selects.
+func (c *counts) add(other *counts, q *Query) {
+	for _, s := range q.states() {
+		c[s] += other[s]
+	}
 }
 
 func (c *counts) byState() map[State]int64 {
@@ -47,13 +62,16 @@ type row struct {
 	transfer  *transfer
 	direction Direction
 	state     State
+	wanted    State // 0, or Paused or Cancelled while Running
 	phase     Phase
 	skipped   bool
 	leased    bool  // it is in its queue's leases, not in ready
 	position  int32 // in the one or the other
+	running   int32 // in Memory.running, while Running
 	attempts  int32
+	failures  int32
 
-	partner    string
+	partner    *group // nil: none
 	sourcePath string
 	targetPath string
 	worker     string
@@ -66,6 +84,7 @@ type row struct {
 	blockSize int64
 	rank      int64
 	token     int64
+	parent    int64
 
 	startAt    micros
 	readyAt    micros
@@ -85,7 +104,7 @@ func (r *row) since() micros {
 }
 
 func (r *row) setProgress(p Progress) {
-	r.phase, r.skipped = p.Phase, p.Skipped
+	r.phase, r.skipped, r.failures = p.Phase, p.Skipped, int32(p.Failures)
 	r.size, r.offset, r.blockSize, r.rank = p.Size, p.Offset, p.BlockSize, p.Rank
 	r.checkpoint, r.sha256 = string(p.Checkpoint), string(p.SHA256)
 }
@@ -97,23 +116,31 @@ func (r *row) setFailure(f Failure) {
 	}
 }
 
-// file writes the row to f, which is zero.
+// file writes the row to f.
 func (r *row) file(f *File) {
-	t := r.transfer
-	f.ID = r.id
-	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
-	f.Metadata = maps.Clone(t.Metadata)
-	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner, r.sourcePath, r.targetPath
-	f.StartAt = r.startAt.time()
-	f.State = r.state
-	f.Phase, f.Skipped = r.phase, r.skipped
-	f.Size, f.Offset, f.BlockSize, f.Rank = r.size, r.offset, r.blockSize, r.rank
+	r.share(f)
+	f.Metadata = maps.Clone(f.Metadata)
+	f.Checkpoint, f.SHA256 = nil, nil
 	if r.checkpoint != "" {
 		f.Checkpoint = []byte(r.checkpoint)
 	}
 	if r.sha256 != "" {
 		f.SHA256 = []byte(r.sha256)
 	}
+}
+
+// share writes the row to f without Checkpoint and SHA256; the metadata stays the store's.
+func (r *row) share(f *File) {
+	t := r.transfer
+	f.ID = r.id
+	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
+	f.Metadata = t.Metadata
+	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner.value(), r.sourcePath, r.targetPath
+	f.StartAt, f.Parent = r.startAt.time(), r.parent
+	f.State, f.Wanted = r.state, r.wanted
+	f.Phase, f.Skipped, f.Failures = r.phase, r.skipped, int(r.failures)
+	f.Size, f.Offset, f.BlockSize, f.Rank = r.size, r.offset, r.blockSize, r.rank
+	f.Failure = Failure{}
 	if r.failure != nil {
 		f.Failure = *r.failure
 	}
@@ -125,19 +152,24 @@ func (r *row) file(f *File) {
 
 const chunkRows = 256
 
-// table holds the rows by id, from 1 without a gap. Chunks never move, so that a row's address is good for ever.
+// table holds the rows by id, from 1. Chunks never move, so that a row's address is good until the row is removed.
 type table struct {
-	chunks []*[chunkRows]row
-	n      int64
+	chunks []*rowChunk // nil: all of its rows were removed
+	n      int64       // the last id given
+}
+
+type rowChunk struct {
+	rows    [chunkRows]row
+	removed int
 }
 
 // add returns a new row, zero but for its id.
 func (t *table) add() *row {
 	if t.n%chunkRows == 0 {
-		t.chunks = append(t.chunks, new([chunkRows]row))
+		t.chunks = append(t.chunks, new(rowChunk))
 	}
 	t.n++
-	r := t.get(t.n)
+	r := &t.chunks[(t.n-1)/chunkRows].rows[(t.n-1)%chunkRows]
 	r.id = t.n
 	return r
 }
@@ -147,7 +179,21 @@ func (t *table) get(id int64) *row {
 	if id < 1 || id > t.n {
 		return nil
 	}
-	return &t.chunks[(id-1)/chunkRows][(id-1)%chunkRows]
+	c := t.chunks[(id-1)/chunkRows]
+	if c == nil || c.rows[(id-1)%chunkRows].id == 0 {
+		return nil
+	}
+	return &c.rows[(id-1)%chunkRows]
+}
+
+// remove forgets a row, and its chunk with the last one in it.
+func (t *table) remove(r *row) {
+	at := (r.id - 1) / chunkRows
+	c := t.chunks[at]
+	*r = row{}
+	if c.removed++; c.removed == chunkRows {
+		t.chunks[at] = nil
+	}
 }
 
 // micros is a point in time in microseconds since 1970, a third of a time.Time.

@@ -25,7 +25,8 @@ var acme = map[string]int{"acme": 1_000_000_000}
 // create stores a transfer of n files for the connector acme.
 func create(tb testing.TB, m *store.Memory, id string, files ...store.NewFile) {
 	tb.Helper()
-	_, err := m.CreateTransfer(tb.Context(), store.Transfer{ID: id, ConnectorID: "acme"}, files)
+	t := store.Transfer{ID: id, ConnectorID: "acme", RuleName: "rule", FollowID: id}
+	_, err := m.CreateTransfer(tb.Context(), t, files)
 	require.NoError(tb, err)
 }
 
@@ -142,4 +143,115 @@ func TestMemoryCloseEndsWatches(t *testing.T) {
 	require.NoError(t, m.Close())
 	<-early
 	<-m.Watch(t.Context(), store.FilesFinished)
+}
+
+func control(t *testing.T, m *store.Memory, to store.State, ids ...int64) []error {
+	t.Helper()
+	verdicts, err := m.Control(t.Context(), store.ControlRequest{IDs: ids, To: to})
+	require.NoError(t, err)
+	require.Len(t, verdicts, len(ids))
+	return verdicts
+}
+
+func list(t *testing.T, m *store.Memory, q store.Query) []store.File {
+	t.Helper()
+	files, err := m.ListFiles(t.Context(), q)
+	require.NoError(t, err)
+	return files
+}
+
+func TestMemoryCancelsWhatIsRunningThroughItsWorker(t *testing.T) {
+	t.Parallel()
+	m := store.NewMemory()
+	create(t, m, "id", store.NewFile{Parent: 7})
+	f := claim(t, m, acme, 1, time.Hour)[0].File
+	require.Equal(t, int64(7), f.Parent)
+	require.Equal(t, []error{nil}, control(t, m, store.Paused, f.ID))
+	require.Equal(t, []error{nil}, control(t, m, store.Cancelled, f.ID))
+	require.ErrorIs(t, control(t, m, store.Queued, f.ID)[0], store.ErrState)
+	c := store.Change{ID: f.ID, Token: f.Token, State: store.Running, Lease: time.Hour}
+	verdicts, err := m.Update(t.Context(), []store.Change{c})
+	require.NoError(t, err)
+	require.ErrorIs(t, verdicts[0], store.ErrCancelWanted)
+	c.State, c.Checkpoint, c.Failures = store.Interrupted, []byte("part"), 3
+	verdicts, err = m.Update(t.Context(), []store.Change{c, c})
+	require.NoError(t, err)
+	require.Equal(t, []error{nil, store.ErrLeaseLost}, verdicts)
+
+	got := list(t, m, store.Query{Litter: true})
+	require.Len(t, got, 1)
+	require.Equal(t, store.Cancelled, got[0].State)
+	require.Equal(t, store.CancelledFailure, got[0].Failure)
+	require.Equal(t, got[0].UpdatedAt, got[0].FinishedAt)
+	require.Equal(t, 3, got[0].Failures)
+	require.Zero(t, got[0].Wanted)
+	require.NoError(t, m.Swept(t.Context(), []int64{f.ID, 99}))
+	require.Empty(t, list(t, m, store.Query{Litter: true}))
+	require.ErrorContains(t, control(t, m, store.Queued, f.ID)[0], "Cancelled")
+}
+
+func TestMemoryPausesAnExpiredLeaseAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := store.NewMemory()
+		create(t, m, "id", store.NewFile{}, store.NewFile{StartAt: time.Now().Add(time.Hour)})
+		f := claim(t, m, acme, 1, time.Second)[0].File
+		time.Sleep(time.Second)
+		require.Equal(t, []error{nil, nil, store.ErrNotFound}, control(t, m, store.Paused, 1, 2, 3))
+		require.Empty(t, claim(t, m, acme, 9, time.Minute))
+		verdicts, err := m.Update(t.Context(), []store.Change{{ID: f.ID, Token: f.Token, State: store.Running}})
+		require.NoError(t, err)
+		require.ErrorIs(t, verdicts[0], store.ErrLeaseLost)
+
+		require.Equal(t, []error{nil, nil}, control(t, m, store.Queued, 1, 2))
+		got := list(t, m, store.Query{})
+		require.Equal(t, store.Interrupted, got[0].State)
+		require.Equal(t, store.Queued, got[1].State)
+		require.Len(t, claim(t, m, acme, 9, time.Minute), 1)
+		time.Sleep(time.Hour)
+		require.Len(t, claim(t, m, acme, 9, 2*time.Hour), 2)
+	})
+}
+
+func TestMemoryRefusesStatesThatAreNotAUsers(t *testing.T) {
+	t.Parallel()
+	m := store.NewMemory()
+	create(t, m, "id", store.NewFile{})
+	for _, to := range []store.State{0, store.Running, store.Waiting, store.Interrupted, store.Failed, store.Done, 99} {
+		_, err := m.Control(t.Context(), store.ControlRequest{IDs: []int64{1}, To: to})
+		require.ErrorContains(t, err, "ControlRequest.To")
+	}
+}
+
+func TestMemoryPurgesTheOldestAndThenTheTransfer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := store.NewMemory()
+		token := store.Transfer{ID: "id", ConnectorID: "acme", ClientToken: "token"}
+		_, err := m.CreateTransfer(t.Context(), token, make([]store.NewFile, 3))
+		require.NoError(t, err)
+		for id := range int64(3) {
+			require.Equal(t, []error{nil}, control(t, m, store.Cancelled, 3-id))
+			time.Sleep(time.Second)
+		}
+		purge := func(r store.PurgeRequest) int {
+			n, err := m.Purge(t.Context(), r)
+			require.NoError(t, err)
+			return n
+		}
+		require.Zero(t, purge(store.PurgeRequest{States: []store.State{store.Done, store.Failed}, Max: 9}))
+		require.Zero(t, purge(store.PurgeRequest{States: []store.State{store.Cancelled}}))
+		cancelled := store.PurgeRequest{States: []store.State{store.Cancelled}, OlderThan: time.Second, Max: 2}
+		require.Equal(t, 2, purge(cancelled))
+		require.Equal(t, int64(1), list(t, m, store.Query{})[0].ID)
+		got, err := m.GetTransfer(t.Context(), "id")
+		require.NoError(t, err)
+		require.Equal(t, 3, got.Files)
+		require.Equal(t, 1, purge(cancelled))
+		_, err = m.GetTransfer(t.Context(), "id")
+		require.ErrorIs(t, err, store.ErrNotFound)
+		_, err = m.CreateTransfer(t.Context(), token, make([]store.NewFile, 1))
+		require.NoError(t, err)
+		require.Equal(t, int64(4), list(t, m, store.Query{})[0].ID)
+	})
 }
