@@ -1,7 +1,6 @@
 package sqlitestore
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -14,16 +13,12 @@ import (
 // Claim implements [store.Store].
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
 	var claimed []store.Claimed
-	err := s.write(ctx, "claim files", func(w *writer, now micros) error {
+	err := s.write(ctx, "claim files", r.Max, func(ctx context.Context, w *writer, now micros) error {
 		lines, err := w.lines(ctx, r, now)
 		if err != nil {
 			return err
 		}
-		ids := takeTurns(lines, r.Max)
-		if len(ids) == 0 {
-			return nil
-		}
-		claimed, err = w.lease(ids, r, now)
+		claimed, err = w.lease(takeTurns(lines, r.Max), r, now)
 		return err
 	})
 	if err != nil {
@@ -32,85 +27,120 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claime
 	return claimed, nil
 }
 
-// ready is a file that can be claimed, and since when.
+// isReady says in the words of the index files_ready: Queued, Waiting or Interrupted.
+const isReady = "state <> 2 AND state <> 4 AND state < 6"
+
+// ready is a file that can be claimed, since when, and what it is so far.
 type ready struct {
 	id    int64
 	since int64
+	state store.State
+}
+
+// connector is one that has files to claim.
+type connector struct {
+	name string
+	live int // how many of its files run under live leases
+}
+
+// connectors returns those of limits that have files to claim: one statement, however many have none.
+func (w *writer) connectors(limits map[string]int, now micros) ([]connector, error) {
+	names := make([]string, 0, len(limits))
+	for name, limit := range limits {
+		if limit > 0 {
+			names = append(names, name)
+		}
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return nil, err
+	}
+	var found []connector
+	err = w.each(`SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND lease_until > ?1)
+		FROM json_each(?2)
+		WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND `+isReady+` AND ready_at <= ?1)
+		OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND lease_until <= ?1)`,
+		[]any{int64(now), string(list)}, func(rows *sql.Rows) error {
+			var c connector
+			err := rows.Scan(&c.name, &c.live)
+			found = append(found, c)
+			return err
+		})
+	return found, err
 }
 
 // lines returns the files of each connector that may be claimed now, as many as its limit and r.Max allow, in a random
 // order of connectors: so none is always the last.
 func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([][]ready, error) {
+	if r.Max <= 0 {
+		return nil, nil
+	}
+	found, err := w.connectors(r.Limits, now)
+	if err != nil {
+		return nil, err
+	}
 	var lines [][]ready
-	for connector, limit := range r.Limits {
-		if limit <= 0 || r.Max <= 0 {
+	for _, c := range found {
+		room := min(r.Limits[c.name]-c.live, r.Max)
+		if room <= 0 {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		line, err := w.line(connector, limit, r.Max, now)
+		line, err := w.line(c.name, room, now)
 		if err != nil {
 			return nil, err
 		}
-		if len(line) > 0 {
-			lines = append(lines, line)
-		}
+		lines = append(lines, line)
 	}
 	rand.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
 	return lines, nil
 }
 
-// line returns the files of one connector that may be claimed now, the one that has been ready longest first.
-func (w *writer) line(connector string, limit, maximum int, now micros) ([]ready, error) {
-	var live int
-	err := w.row("SELECT count(*) FROM files WHERE connector = ? AND state = 2 AND lease_until > ?",
-		[]any{connector, int64(now)}, &live)
-	if err != nil || live >= limit {
-		return nil, err
-	}
-	room := min(limit-live, maximum)
+// line returns up to room files of one connector that may be claimed now, the one that has been ready longest first.
+func (w *writer) line(connector string, room int, now micros) ([]ready, error) {
 	var line []ready
-	add := func(rows *sql.Rows) error {
+	err := w.each(`SELECT * FROM (
+			SELECT id, ready_at AS since, state FROM files WHERE connector = ?1 AND `+isReady+` AND ready_at <= ?2
+			UNION ALL
+			SELECT id, lease_until, state FROM files WHERE connector = ?1 AND state = 2 AND lease_until <= ?2)
+		ORDER BY since, id LIMIT ?3`, []any{connector, int64(now), room}, func(rows *sql.Rows) error {
 		var r ready
+		err := rows.Scan(&r.id, &r.since, &r.state)
 		line = append(line, r)
-		return rows.Scan(&line[len(line)-1].id, &line[len(line)-1].since)
-	}
-	args := []any{connector, int64(now), room}
-	err = w.each(`SELECT id, ready_at FROM files WHERE connector = ? AND state IN (1, 3, 5) AND ready_at <= ?
-		ORDER BY ready_at, id LIMIT ?`, args, add)
-	if err != nil {
-		return nil, err
-	}
-	waiting := len(line)
-	err = w.each(`SELECT id, lease_until FROM files WHERE connector = ? AND state = 2 AND lease_until <= ?
-		ORDER BY lease_until, id LIMIT ?`, args, add)
-	if err != nil {
-		return nil, err
-	}
-	if len(line) > waiting {
-		slices.SortFunc(line, func(a, b ready) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.id, b.id)) })
-	}
-	return line[:min(room, len(line))], nil
+		return err
+	})
+	return line, err
 }
 
 // takeTurns takes up to maximum files from the lines, one from each in turn.
-func takeTurns(lines [][]ready, maximum int) []int64 {
-	var ids []int64
+func takeTurns(lines [][]ready, maximum int) []ready {
+	var taken []ready
 	for turn := 0; len(lines) > 0; turn++ {
 		lines = slices.DeleteFunc(lines, func(line []ready) bool { return turn >= len(line) })
 		for _, line := range lines {
-			if len(ids) == maximum {
-				return ids
+			if len(taken) == maximum {
+				return taken
 			}
-			ids = append(ids, line[turn].id)
+			taken = append(taken, line[turn])
 		}
 	}
-	return ids
+	return taken
 }
 
-// lease writes the leases and returns the files in the order of ids.
-func (w *writer) lease(ids []int64, r store.ClaimRequest, now micros) ([]store.Claimed, error) {
+// lease writes the leases and returns the files in the order in which they were taken.
+func (w *writer) lease(taken []ready, r store.ClaimRequest, now micros) ([]store.Claimed, error) {
+	if len(taken) == 0 {
+		return nil, nil
+	}
+	ids := make([]int64, len(taken))
+	position := make(map[int64]int, len(taken))
+	for i, f := range taken {
+		ids[i] = f.id
+		position[f.id] = i
+		w.effects.move(f.state, store.Running)
+	}
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
@@ -120,10 +150,6 @@ func (w *writer) lease(ids []int64, r store.ClaimRequest, now micros) ([]store.C
 		WHERE id IN (SELECT value FROM json_each(?4))`, r.Worker, now.add(r.Lease), int64(now), string(list))
 	if err != nil {
 		return nil, err
-	}
-	position := make(map[int64]int, len(ids))
-	for i, id := range ids {
-		position[id] = i
 	}
 	claimed := make([]store.Claimed, len(ids))
 	var scan scanner

@@ -17,8 +17,8 @@ const transferColumns = `id, connector, coalesce(client_token, ''), request_hash
 // CreateTransfer implements [store.Store].
 func (s *Store) CreateTransfer(ctx context.Context, t store.Transfer, files []store.NewFile) (store.Transfer, error) {
 	var stored store.Transfer
-	known := false
-	err := s.write(ctx, "create transfer "+t.ID, func(w *writer, now micros) (err error) {
+	err := s.write(ctx, "create transfer "+t.ID, len(files), func(ctx context.Context, w *writer, now micros) (err error) {
+		var known bool
 		if stored, known, err = w.knownTransfer(&t); known || err != nil {
 			return err
 		}
@@ -27,9 +27,6 @@ func (s *Store) CreateTransfer(ctx context.Context, t store.Transfer, files []st
 	})
 	if err != nil {
 		return store.Transfer{}, unwrapToken(err)
-	}
-	if !known && len(files) > 0 {
-		s.watchers.hint(store.FilesReady)
 	}
 	return stored, nil
 }
@@ -106,7 +103,7 @@ func (w *writer) create(ctx context.Context, t store.Transfer, files []store.New
 	if err != nil {
 		return t, err
 	}
-	return t, w.insertFiles(ctx, newRows{first, seq, t.ConnectorID, now}, files)
+	return t, w.insertFiles(ctx, newRows{first, seq, t.ConnectorID, t.RuleName, now}, files)
 }
 
 // newRows is what the rows of a new transfer have in common.
@@ -114,10 +111,14 @@ type newRows struct {
 	first     int64
 	transfer  int64
 	connector string
+	rule      string
 	now       micros
 }
 
-const insertBatch = 25 // rows of one INSERT; more gain little
+const (
+	insertBatch = 25 // rows of one INSERT; more gain little
+	insertRow   = "(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 var (
 	insertOne  = insertText(1)
@@ -126,12 +127,11 @@ var (
 
 func insertText(rows int) string {
 	return `INSERT INTO files (id, transfer, connector, direction, state, start, ready_at, updated_at, start_at, partner,
-		source_path, target_path) VALUES ` + strings.Repeat("(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?),", rows-1) +
-		"(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)"
+		source_path, target_path, parent, rule) VALUES ` + strings.Repeat(insertRow+",", rows-1) + insertRow
 }
 
 func (w *writer) insertFiles(ctx context.Context, common newRows, files []store.NewFile) error {
-	args := make([]any, 0, insertBatch*11)
+	args := make([]any, 0, insertBatch*13)
 	for i := 0; i < len(files); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -149,21 +149,23 @@ func (w *writer) insertFiles(ctx context.Context, common newRows, files []store.
 		}
 		i += n
 	}
+	w.effects.add(store.Queued, len(files))
 	return nil
 }
 
 func (r *newRows) appendArgs(args []any, i int, f *store.NewFile) []any {
 	start := max(int64(r.now), f.StartAt.UnixMicro())
 	return append(args, r.first+int64(i), r.transfer, r.connector, int64(f.Direction), start, start, int64(r.now),
-		microsOrNull(f.StartAt), f.Partner, f.SourcePath, f.TargetPath)
+		microsOrNull(f.StartAt), f.Partner, f.SourcePath, f.TargetPath, f.Parent, r.rule)
 }
 
 // GetTransfer implements [store.Store].
 func (s *Store) GetTransfer(ctx context.Context, id string) (store.Transfer, error) {
-	if err := s.enter(ctx); err != nil {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
 		return store.Transfer{}, err
 	}
-	defer s.leave()
+	defer leave()
 	t, err := scanTransfer(s.readers.QueryRowContext(ctx, "SELECT "+transferColumns+" FROM transfers WHERE id = ?", id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Transfer{}, store.ErrNotFound

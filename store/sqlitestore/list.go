@@ -21,17 +21,18 @@ func (s *Store) read(ctx context.Context, text string, args []any, scan func(*sq
 // stop. Other filters look at the files in that order until the page is full; an order by source path sorts all that
 // match; Offset walks over what it passes.
 func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, error) {
-	if err := s.enter(ctx); err != nil {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer s.leave()
+	defer leave()
 	var files []store.File
 	var scan scanner
 	text, args := listText(&q)
 	if text == "" {
 		return nil, nil
 	}
-	err := s.read(ctx, text, args, func(rows *sql.Rows) error {
+	err = s.read(ctx, text, args, func(rows *sql.Rows) error {
 		files = append(files, store.File{})
 		return scan.file(rows, &files[len(files)-1])
 	})
@@ -44,16 +45,17 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 // CountFiles implements [store.Store]. It walks over what it counts: in an index for all files, states and a partner, and
 // otherwise from row to row.
 func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]int64, error) {
-	if err := s.enter(ctx); err != nil {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer s.leave()
+	defer leave()
 	counts := make(map[store.State]int64)
 	text, args := countText(&q)
 	if text == "" {
 		return counts, nil
 	}
-	err := s.read(ctx, text, args, func(rows *sql.Rows) error {
+	err = s.read(ctx, text, args, func(rows *sql.Rows) error {
 		var state store.State
 		var n int64
 		err := rows.Scan(&state, &n)

@@ -26,7 +26,7 @@ func migrate(w *writer) error {
 	if err != nil {
 		return err
 	}
-	return w.transact(context.Background(), func(w *writer, _ micros) error {
+	return w.transact(context.Background(), 0, func(_ context.Context, w *writer, _ micros) error {
 		version := 0
 		if err := w.conn.QueryRowContext(context.Background(), "PRAGMA user_version").Scan(&version); err != nil {
 			return fmt.Errorf("read the version of the schema: %w", err)

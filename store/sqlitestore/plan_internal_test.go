@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"database/sql"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,37 +27,85 @@ func plan(t *testing.T, s *Store, text string, args []any) string {
 	return running.Replace(strings.Join(lines, "\n"))
 }
 
+// pagePlan is the plan of a page of 50, without what is done with the 50.
+func pagePlan(t *testing.T, s *Store, q store.Query, o store.Order, after store.Cursor) string {
+	t.Helper()
+	q.Order, q.After, q.Limit = o, after, 50
+	text, args := listText(&q)
+	inner, _, _ := strings.Cut(plan(t, s, text, args), "SCAN p")
+	return inner
+}
+
+var timedOrders = []store.Order{store.ByID, store.ByIDDesc, store.ByStart, store.ByStartDesc, store.ByStop, store.ByStopDesc}
+
+// statuses are Waarp's, and some more.
+var statuses = [][]store.State{
+	nil, {store.Queued, store.Waiting}, {store.Running}, {store.Paused, store.Interrupted}, {store.Failed, store.Cancelled},
+	{store.Done}, {store.Failed, store.Done, store.Failed},
+}
+
 // What is meant to be fast reads an index in the order of the list. Sorting is left to the page itself and to the files
 // that are running.
-func TestPlans(t *testing.T) {
+func TestPagePlans(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	failed := []store.State{store.Failed}
-	for name, q := range map[string]store.Query{
-		"all": {}, "partner": {Partner: "p"}, "state": {States: failed}, "partner and state": {Partner: "p", States: failed},
-		"states": {States: []store.State{store.Failed, store.Done, store.Failed}},
-	} {
-		for _, o := range []store.Order{store.ByID, store.ByIDDesc, store.ByStart, store.ByStartDesc, store.ByStop, store.ByStopDesc} {
-			for _, q.After = range []store.Cursor{{}, {ID: 7}} {
-				q.Order, q.Limit = o, 50
-				text, args := listText(&q)
-				found := plan(t, s, text, args)
-				inner, _, _ := strings.Cut(found, "SCAN p")
-				if name != "all" || o > store.ByIDDesc {
-					require.NotContains(t, inner, "SCAN f", "%s in order %d\n%s", name, o, found)
+	for _, filter := range []store.Query{{}, {Partner: "p"}, {RuleName: "r"}} {
+		for _, states := range statuses {
+			for _, o := range timedOrders {
+				for _, after := range []store.Cursor{{}, {ID: 7}} {
+					filter.States = states
+					found := pagePlan(t, s, filter, o, after)
+					name := fmt.Sprintf("partner %q, rule %q, states %v, order %d\n%s", filter.Partner, filter.RuleName, states, o, found)
+					if filter.Partner+filter.RuleName != "" || states != nil || o > store.ByIDDesc {
+						require.NotContains(t, found, "SCAN f", name)
+					}
+					require.LessOrEqual(t, strings.Count(found, "TEMP B-TREE"), strings.Count(found, "RUNNING"), name)
 				}
-				running := strings.Count(inner, "RUNNING")
-				require.LessOrEqual(t, strings.Count(inner, "TEMP B-TREE"), running, "%s in order %d\n%s", name, o, found)
 			}
 		}
-		text, args := countText(&q)
-		require.NotContains(t, plan(t, s, text, args), "SCAN f", "count %s", name)
 	}
+}
+
+// Few files are found by an index, in any order.
+func TestFewFilesPlans(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
 	for name, q := range map[string]store.Query{
 		"transfer": {TransferID: "t"}, "follow id": {FollowID: "7"}, "file": {LocalPath: "/f"}, "prefix": {LocalPrefix: "/f"},
+		"transfer and rule": {TransferID: "t", RuleName: "r"}, "follow id and litter": {FollowID: "7", Litter: true},
 	} {
-		text, args := listText(&q)
-		inner, _, _ := strings.Cut(plan(t, s, text, args), "SCAN p")
-		require.NotContains(t, inner, "SCAN", name)
+		for _, o := range append(timedOrders, store.BySource, store.BySourceDesc) {
+			require.NotContains(t, pagePlan(t, s, q, o, store.Cursor{}), "SCAN", name)
+		}
+		text, args := countText(&q)
+		require.NotContains(t, plan(t, s, text, args), "SCAN", "count %s", name)
 	}
+}
+
+func TestCountPlans(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, states := range statuses {
+		text, _ := countText(&store.Query{States: states})
+		require.Contains(t, text, "FROM counts")
+		for _, q := range []store.Query{{Partner: "p", States: states}, {RuleName: "r", States: states}} {
+			text, args := countText(&q)
+			found := plan(t, s, text, args)
+			require.NotContains(t, found, "SCAN f", text)
+			for line := range strings.Lines(found) {
+				require.True(t, !strings.Contains(line, "SEARCH") || strings.Contains(line, "COVERING INDEX"), found)
+			}
+		}
+	}
+}
+
+// Litter is little, and found at once.
+func TestLitterPlan(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	found := pagePlan(t, s, store.Query{Litter: true}, store.ByID, store.Cursor{ID: 7})
+	require.Contains(t, found, "files_litter")
+	require.NotContains(t, found, "TEMP B-TREE")
+	text, args := countText(&store.Query{Litter: true, Partner: "p"})
+	require.Contains(t, plan(t, s, text, args), "files_litter")
 }

@@ -13,6 +13,7 @@ import (
 const (
 	fromFiles     = " FROM files f"
 	fromRunning   = " FROM files f INDEXED BY files_leased" // SQLite does not know that there are few
+	fromLitter    = " FROM files f INDEXED BY files_litter" // and here neither
 	withTransfers = " CROSS JOIN transfers t ON t.seq = f.transfer"
 	fromTransfers = " FROM transfers t CROSS JOIN files f ON f.id BETWEEN t.first_file AND t.first_file + t.files - 1"
 )
@@ -26,7 +27,7 @@ func listText(q *store.Query) (string, []any) {
 	if (q.After != store.Cursor{}) {
 		c.cursor(q.After, column, behind)
 	}
-	merge := !byTransfer(q) && !byPath(q) && column != "f.source_path" && (column != "f.id" || q.Partner != "" || q.States != nil)
+	merge := byState(q) && column != "f.source_path" && (column != "f.id" || q.Partner != "" || q.RuleName != "" || q.States != nil)
 	ids, args := c.selects(q, "SELECT f.id AS id, "+column+" AS place", "", merge)
 	if ids == "" {
 		return "", nil
@@ -42,10 +43,14 @@ func listText(q *store.Query) (string, []any) {
 
 // countText returns the statement that counts what q selects by state; it is empty if that is nothing.
 func countText(q *store.Query) (string, []any) {
-	// Of a rule's files a list needs the first few in some order, but a count needs all of them.
-	c := conditions{transfersFirst: byTransfer(q) || q.RuleName != ""}
+	c := conditions{transfersFirst: byTransfer(q)}
 	c.filters(q)
-	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", !c.transfersFirst && !byPath(q))
+	if len(c.terms) == 0 {
+		c.states(q.States)
+		c.add("f.files > 0")
+		return "SELECT f.state, f.files FROM counts AS f WHERE " + strings.Join(c.terms, " AND "), c.args
+	}
+	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", byState(q))
 }
 
 // order returns the column of an order, its direction and the operator for what is behind a place in it.
@@ -72,6 +77,9 @@ func byTransfer(q *store.Query) bool { return q.TransferID != "" || q.FollowID !
 // byPath tells whether the files are found by the index of local paths.
 func byPath(q *store.Query) bool { return q.LocalPath != "" || q.LocalPrefix != "" }
 
+// byState tells whether the files are found by the indexes of states.
+func byState(q *store.Query) bool { return !byTransfer(q) && !byPath(q) && !q.Litter }
+
 // conditions are terms of a WHERE and what is bound to them.
 type conditions struct {
 	transfersFirst bool // find transfers, and their files through these
@@ -89,7 +97,11 @@ func (c *conditions) add(term string, args ...any) {
 func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (string, []any) {
 	if !merge {
 		c.states(q.States)
-		return head + c.source(q, fromFiles) + tail, c.args
+		from := fromFiles
+		if q.Litter && !byPath(q) {
+			from = fromLitter
+		}
+		return head + c.source(q, from) + tail, c.args
 	}
 	states := store.States()
 	if q.States != nil {
@@ -115,7 +127,7 @@ func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (str
 func (c *conditions) source(q *store.Query, from string) string {
 	if c.transfersFirst {
 		from = fromTransfers
-	} else if q.RuleName != "" || len(q.Metadata) > 0 {
+	} else if len(q.Metadata) > 0 {
 		from += withTransfers
 	}
 	if len(c.terms) == 0 {
@@ -127,12 +139,18 @@ func (c *conditions) source(q *store.Query, from string) string {
 // filters adds q's filters but for that of states.
 func (c *conditions) filters(q *store.Query) {
 	for _, f := range [...]struct{ column, want string }{
-		{"t.id", q.TransferID}, {"f.connector", q.ConnectorID}, {"t.follow_id", q.FollowID}, {"t.rule", q.RuleName},
+		{"t.id", q.TransferID}, {"f.connector", q.ConnectorID}, {"t.follow_id", q.FollowID}, {"f.rule", q.RuleName},
 		{"f.partner", q.Partner}, {"f.source_path", q.SourcePath}, {"f.local_path", q.LocalPath}, {"f.code", q.Code},
 	} {
 		if f.want != "" {
 			c.add(f.column+" = ?", f.want)
 		}
+	}
+	if q.RuleName != "" {
+		c.add("f.rule <> ''") // so that SQLite uses the indexes of rules
+	}
+	if q.Litter {
+		c.add("f.state IN (6, 7) AND length(f.checkpoint) > 0")
 	}
 	if q.Direction != 0 {
 		c.add("f.direction = ?", int64(q.Direction))

@@ -65,6 +65,9 @@ type Store struct {
 	writer   *writer
 	watchers watchers
 
+	life context.Context // ends with Close
+	end  context.CancelFunc
+
 	mu     sync.RWMutex // guards closed; held for reading by every call, so that Close waits for them
 	closed bool
 }
@@ -78,6 +81,7 @@ func Open(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{options: o.withDefaults()}
+	s.life, s.end = context.WithCancel(context.Background())
 	if err := s.open(path); err != nil {
 		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, err)
 	}
@@ -101,6 +105,7 @@ func (s *Store) open(path string) (err error) {
 	if s.writer, err = openWriter(path, s.options); err != nil {
 		return err
 	}
+	s.writer.watchers = &s.watchers
 	if err := migrate(s.writer); err != nil {
 		return errors.Join(err, s.writer.close())
 	}
@@ -121,8 +126,10 @@ func dsn(path string, pragmas ...string) string {
 
 func busyPragma(d time.Duration) string { return fmt.Sprintf("busy_timeout(%d)", d.Milliseconds()) }
 
-// Close implements [store.Store]. It waits for the calls under way.
+// Close implements [store.Store]. Calls under way end with ErrClosed, within the time that one statement of a write
+// takes; it waits for them. What they had begun to write is not written.
 func (s *Store) Close() error {
+	s.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -137,37 +144,43 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// enter tells whether a call may go on; then leave must follow.
-func (s *Store) enter(ctx context.Context) error {
+// enter tells whether a call may go on; then leave must follow. The context that it returns ends with ctx and with the
+// store.
+func (s *Store) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	s.mu.RLock()
-	err := ctx.Err()
-	if s.closed {
+	if err = ctx.Err(); s.life.Err() != nil {
 		err = store.ErrClosed
 	}
 	if err != nil {
 		s.mu.RUnlock()
+		return nil, nil, err
 	}
-	return err
+	both, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(store.ErrClosed) })
+	return both, func() {
+		stop()
+		cancel(nil)
+		s.mu.RUnlock()
+	}, nil
 }
 
-func (s *Store) leave() { s.mu.RUnlock() }
-
 // write calls do in a transaction of the writer, alone, and keeps what it wrote if it returns nil. doing is for errors.
-func (s *Store) write(ctx context.Context, doing string, do func(w *writer, now micros) error) error {
-	if err := s.enter(ctx); err != nil {
+func (s *Store) write(ctx context.Context, doing string, rows int, do writing) error {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer s.leave()
-	if err := s.writer.transact(ctx, do); err != nil {
+	defer leave()
+	if err := s.writer.transact(ctx, rows, do); err != nil {
 		return wrap(ctx, doing, err)
 	}
 	return nil
 }
 
-// wrap says what failed. What ended because ctx did is ctx's error, whatever SQLite says of it.
+// wrap says what failed. What ended because ctx did, which is enter's, is its error, whatever SQLite says of it.
 func wrap(ctx context.Context, doing string, err error) error {
 	if ctx.Err() != nil {
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	return fmt.Errorf("sqlitestore: %s: %w", doing, err)
 }

@@ -2,6 +2,8 @@ package sqlitestore_test
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,26 +58,42 @@ func update(tb testing.TB, s store.Store, claimed []store.Claimed, c store.Chang
 	}
 }
 
-// BenchmarkLife is the life of files in batches of 100: created, claimed, written once on the way, done.
+// BenchmarkLife is the life of files: created, claimed, written once on the way, done. Workers share a store, and each
+// goes about its own files in batches.
 func BenchmarkLife(b *testing.B) {
-	for name, o := range map[string]sqlitestore.Options{"synchronous=NORMAL": {}, "synchronous=FULL": {FullSync: true}} {
-		b.Run(name, func(b *testing.B) {
-			s := open(b, path(b), o)
-			progress := store.Change{State: store.Running, Lease: time.Minute}
-			progress.Size, progress.Offset, progress.Checkpoint = 1<<30, 8<<20, make([]byte, 128)
-			done := store.Change{State: store.Done}
-			done.Size, done.Offset, done.SHA256 = 1<<30, 1<<30, make([]byte, 32)
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				n++
-				create(b, s, store.Transfer{ID: fmt.Sprint(n), ConnectorID: "acme"}, newFiles(n, batch))
-				claimed := claim(b, s, batch)
-				require.Len(b, claimed, batch)
+	for _, mode := range []struct {
+		name string
+		o    sqlitestore.Options
+	}{{"NORMAL", sqlitestore.Options{}}, {"FULL", sqlitestore.Options{FullSync: true}}} {
+		for _, workers := range []int{1, 4} {
+			for _, size := range []int{1, 10, batch} {
+				b.Run(fmt.Sprintf("sync=%s/workers=%d/batch=%d", mode.name, workers, size), func(b *testing.B) {
+					live(b, open(b, path(b), mode.o), workers, size)
+				})
+			}
+		}
+	}
+}
+
+func live(b *testing.B, s store.Store, workers, size int) {
+	b.Helper()
+	progress := store.Change{State: store.Running, Lease: time.Minute}
+	progress.Size, progress.Offset, progress.Checkpoint = 1<<30, 8<<20, make([]byte, 128)
+	done := store.Change{State: store.Done}
+	done.Size, done.Offset, done.SHA256 = 1<<30, 1<<30, make([]byte, 32)
+	b.ReportAllocs()
+	var started atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for n := int(started.Add(1)); n <= b.N; n = int(started.Add(1)) {
+				create(b, s, store.Transfer{ID: fmt.Sprint(n), ConnectorID: "acme", RuleName: "rule"}, newFiles(n, size))
+				claimed := claim(b, s, size)
 				update(b, s, claimed, progress)
 				update(b, s, claimed, done)
 			}
-			b.ReportMetric(float64(n*batch)/b.Elapsed().Seconds(), "files/s")
 		})
 	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "files/s")
 }

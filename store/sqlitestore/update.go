@@ -13,7 +13,7 @@ import (
 // Three statements and not one, because SQLite writes every index that has a column which a statement names.
 const (
 	setProgress = `UPDATE files SET phase = ?, skipped = ?, size = ?, acked = ?, block_size = ?, rank = ?, sha256 = ?, checkpoint = ?,
-		code = ?, detail = ?, message = ?, updated_at = ?, `
+		failures = ?, code = ?, detail = ?, message = ?, updated_at = ?, `
 	ifHeld    = ` WHERE id = ? AND token = ? AND state = 2`
 	setLease  = setProgress + `lease_until = ?` + ifHeld
 	setReady  = setProgress + `state = ?, ready_at = ?, worker = '', lease_until = NULL` + ifHeld
@@ -23,12 +23,16 @@ const (
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, changes []store.Change) ([]error, error) {
 	verdicts := make([]error, len(changes))
-	err := s.write(ctx, "update files", func(w *writer, now micros) (err error) {
+	err := s.write(ctx, "update files", len(changes), func(ctx context.Context, w *writer, now micros) error {
+		wanted, err := w.wanted()
+		if err != nil {
+			return err
+		}
 		for i := range changes {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if verdicts[i], err = w.apply(&changes[i], now); err != nil {
+			if verdicts[i], err = w.apply(&changes[i], wanted[changes[i].ID], now); err != nil {
 				return err
 			}
 		}
@@ -37,56 +41,84 @@ func (s *Store) Update(ctx context.Context, changes []store.Change) ([]error, er
 	if err != nil {
 		return nil, err
 	}
-	s.hintChanges(changes, verdicts)
 	return verdicts, nil
 }
 
-func (s *Store) hintChanges(changes []store.Change, verdicts []error) {
-	ready, finished := false, false
-	for i, verdict := range verdicts {
-		state := changes[i].State
-		ready = ready || verdict == nil && (state == store.Waiting || state == store.Interrupted)
-		finished = finished || verdict == nil && state.Final()
-	}
-	if ready {
-		s.watchers.hint(store.FilesReady)
-	}
-	if finished {
-		s.watchers.hint(store.FilesFinished)
-	}
+// wanted returns the running files that shall be paused or cancelled; nearly always there are none.
+func (w *writer) wanted() (map[int64]store.State, error) {
+	var files map[int64]store.State
+	err := w.each("SELECT id, wanted FROM files INDEXED BY files_wanted WHERE wanted <> 0", nil, func(rows *sql.Rows) error {
+		var id int64
+		var state store.State
+		if files == nil {
+			files = make(map[int64]store.State)
+		}
+		err := rows.Scan(&id, &state)
+		files[id] = state
+		return err
+	})
+	return files, err
 }
 
 // apply writes one change, or tells why not. The second result is for failures that concern all changes.
-func (w *writer) apply(c *store.Change, now micros) (verdict, failure error) {
-	checkpoint := c.Checkpoint
-	if c.State.Final() {
-		checkpoint = nil // nobody needs it any more
-	}
-	args := append(make([]any, 0, 16), int64(c.Phase), c.Skipped, c.Size, c.Offset, c.BlockSize, c.Rank, c.SHA256, checkpoint,
-		c.Code, c.Detail, c.Message, int64(now))
-	var result sql.Result
-	var err error
+func (w *writer) apply(c *store.Change, wanted store.State, now micros) (verdict, failure error) {
 	switch c.State {
-	case store.Running:
-		result, err = w.exec(setLease, append(args, now.add(c.Lease), c.ID, c.Token)...)
-	case store.Waiting, store.Interrupted:
-		result, err = w.exec(setReady, append(args, int64(c.State), now.add(max(0, c.Delay)), c.ID, c.Token)...)
-	case store.Done, store.Failed:
-		result, err = w.exec(setFinish, append(args, int64(c.State), int64(now), c.ID, c.Token)...)
+	case store.Running, store.Waiting, store.Interrupted, store.Failed, store.Done:
 	default:
 		return w.refuse(c)
 	}
-	if hasCode(err, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH) {
-		return fmt.Errorf("sqlitestore: write file %d: %w", c.ID, err), nil
+	to, why := c.State, c.Failure
+	if wanted != 0 && (to == store.Waiting || to == store.Interrupted) {
+		to = wanted
+		if wanted == store.Cancelled {
+			why = store.CancelledFailure
+		}
 	}
-	if err != nil {
+	result, err := w.change(c, to, why, now)
+	switch {
+	case hasCode(err, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
+		return fmt.Errorf("sqlitestore: write file %d: %w", c.ID, err), nil
+	case err != nil:
 		return nil, fmt.Errorf("write file %d: %w", c.ID, err)
 	}
 	n, err := result.RowsAffected()
-	if err == nil && n == 0 {
-		verdict = store.ErrLeaseLost
+	if err != nil || n == 0 {
+		return store.ErrLeaseLost, err
 	}
-	return verdict, err
+	w.effects.move(store.Running, to)
+	if wanted == 0 {
+		return nil, nil
+	}
+	return w.answer(c.ID, to, wanted)
+}
+
+// change runs the statement that brings a file to a state.
+func (w *writer) change(c *store.Change, to store.State, why store.Failure, now micros) (sql.Result, error) {
+	var checkpoint any
+	if len(c.Checkpoint) > 0 && to != store.Done { // nobody needs that of a file that is done
+		checkpoint = c.Checkpoint
+	}
+	args := append(make([]any, 0, 17), int64(c.Phase), c.Skipped, c.Size, c.Offset, c.BlockSize, c.Rank, c.SHA256, checkpoint,
+		c.Failures, why.Code, why.Detail, why.Message, int64(now))
+	switch to {
+	case store.Running:
+		return w.exec(setLease, append(args, now.add(c.Lease), c.ID, c.Token)...)
+	case store.Waiting, store.Interrupted, store.Paused:
+		return w.exec(setReady, append(args, int64(to), now.add(max(0, c.Delay)), c.ID, c.Token)...)
+	}
+	return w.exec(setFinish, append(args, int64(to), int64(now), c.ID, c.Token)...)
+}
+
+// answer tells the worker of a file what is wanted of it, or forgets that once the file is no longer Running.
+func (w *writer) answer(id int64, to, wanted store.State) (verdict, failure error) {
+	switch {
+	case to != store.Running:
+		_, err := w.exec("UPDATE files SET wanted = 0 WHERE id = ?", id)
+		return nil, err
+	case wanted == store.Cancelled:
+		return store.ErrCancelWanted, nil
+	}
+	return store.ErrPauseWanted, nil
 }
 
 // refuse tells what is wrong with a change to a state that is not a worker's to write.

@@ -7,6 +7,9 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
+// topics bounds the values of store.Topic.
+const topics = store.FilesWanted + 1
+
 // watchers hints to who watches, within this process. Its zero value has none.
 type watchers struct {
 	mu     sync.Mutex // guards all
@@ -41,12 +44,15 @@ func (ws *watchers) add(ctx context.Context, topic store.Topic) <-chan struct{} 
 	return w.hints
 }
 
-// hint tells the watchers of topic.
-func (ws *watchers) hint(topic store.Topic) {
+// hint tells the watchers of the topics that are true.
+func (ws *watchers) hint(happened [topics]bool) {
+	if happened == ([topics]bool{}) {
+		return
+	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for w := range ws.all {
-		if w.topic == topic {
+		if w.topic < topics && happened[w.topic] {
 			w.hint()
 		}
 	}

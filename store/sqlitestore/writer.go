@@ -18,10 +18,13 @@ const attempt = 50 * time.Millisecond
 // goroutine for each statement that has one.
 type writer struct {
 	turn        chan struct{} // holds one token; who has it may use what follows
+	waiting     waiting       // has a lock of its own
 	busyTimeout time.Duration
 	db          *sql.DB
 	conn        *sql.Conn
 	statements  map[string]*sql.Stmt // by their text
+	effects     effects              // of the transaction under way
+	watchers    *watchers
 }
 
 func openWriter(path string, o Options) (*writer, error) {
@@ -55,32 +58,20 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.conn.Close(), w.db.Close())...)
 }
 
-// transact calls do in a transaction. now is when it began, read once the database was locked, so that times grow in
-// the order of transactions.
-func (w *writer) transact(ctx context.Context, do func(w *writer, now micros) error) (err error) {
-	select {
-	case <-w.turn:
-		defer func() { w.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := w.begin(ctx); err != nil {
+// commit ends the transaction and gives out its hints.
+func (w *writer) commit() error {
+	if err := w.count(); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_, _ = w.exec("ROLLBACK") // fails where SQLite has rolled back by itself, as it does when the disk is full
-		}
-	}()
-	if err := do(w, microsOf(time.Now())); err != nil {
+	if _, err := w.exec("COMMIT"); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	_, err = w.exec("COMMIT")
-	return err
+	w.watchers.hint(w.effects.hints)
+	return nil
 }
+
+// rollback ends the transaction, if SQLite has not done so by itself, as it may when the disk is full.
+func (w *writer) rollback() { _, _ = w.exec("ROLLBACK") }
 
 // begin locks the database for writing.
 func (w *writer) begin(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 var concurrentPromises = []promise{
 	{"each file is done once and the limit holds", concurrentClaims},
 	{"of many claimers one gets the file", concurrentOneFile},
+	{"users pause, resume and cancel while workers go on", concurrentUsers},
 	{"reading, creating and working go on together", concurrentMix},
 }
 

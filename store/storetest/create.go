@@ -44,6 +44,7 @@ func createDefaults(t *testing.T, s store.Store) {
 	given := newTransfer("acme")
 	files := newFiles(2)
 	files[1].Direction = store.Retrieve
+	files[1].Parent = 1<<53 - 1
 	created, err := s.CreateTransfer(t.Context(), given, files)
 	require.NoError(t, err)
 

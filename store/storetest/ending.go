@@ -22,7 +22,7 @@ var closePromises = []promise{
 }
 
 // calls returns one call of each method that takes a context and returns an error; those that write would succeed.
-func calls(s store.Store, held store.File) map[string]func(context.Context) error {
+func calls(s store.Store, held, failed store.File) map[string]func(context.Context) error {
 	tr := newTransfer("acme")
 	tr.ClientToken = "token"
 	return map[string]func(context.Context) error{
@@ -52,25 +52,34 @@ func calls(s store.Store, held store.File) map[string]func(context.Context) erro
 			_, err := s.Update(ctx, []store.Change{change(held, store.Done)})
 			return err
 		},
+		"Control": func(ctx context.Context) error {
+			_, err := s.Control(ctx, store.ControlRequest{IDs: []int64{held.ID}, To: store.Paused})
+			return err
+		},
+		"Swept": func(ctx context.Context) error { return s.Swept(ctx, []int64{failed.ID}) },
+		"Purge": func(ctx context.Context) error {
+			_, err := s.Purge(ctx, store.PurgeRequest{States: finals(), Max: 10})
+			return err
+		},
 	}
 }
 
-// heldAndQueued creates a file that is claimed and one that is not.
-func heldAndQueued(t *testing.T, s store.Store) store.File {
+// oneOfEach creates a file that is claimed, one that failed and left a checkpoint, and one that is queued.
+func oneOfEach(t *testing.T, s store.Store) (held, failed store.File) {
 	t.Helper()
 	create(t, s, "acme", 2)
 	claimed := claim(t, s, "w", "acme", 1, long)
 	require.Len(t, claimed, 1)
-	return claimed[0].File
+	return claimed[0].File, fileIn(t, s, store.Failed)
 }
 
 func contextEnded(t *testing.T, s store.Store) {
-	held := heldAndQueued(t, s)
+	held, failed := oneOfEach(t, s)
 	before, err := s.ListFiles(t.Context(), store.Query{})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	all := calls(s, held)
+	all := calls(s, held, failed)
 	for name, call := range all {
 		require.ErrorIs(t, call(ctx), context.Canceled, name)
 	}
@@ -85,15 +94,16 @@ func contextEnded(t *testing.T, s store.Store) {
 func contextDeadline(t *testing.T, s store.Store) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	for name, call := range calls(s, heldAndQueued(t, s)) {
+	held, failed := oneOfEach(t, s)
+	for name, call := range calls(s, held, failed) {
 		require.ErrorIs(t, call(ctx), context.DeadlineExceeded, name)
 	}
 }
 
 func closeCalls(t *testing.T, s store.Store) {
-	held := heldAndQueued(t, s)
+	held, failed := oneOfEach(t, s)
 	require.NoError(t, s.Close())
-	for name, call := range calls(s, held) {
+	for name, call := range calls(s, held, failed) {
 		require.ErrorIs(t, call(t.Context()), store.ErrClosed, name)
 	}
 }

@@ -48,13 +48,24 @@ func mixed(t *testing.T, s store.Store) []store.File {
 	}
 	for i, f := range claim(t, s, "w", "acme", 30, long) {
 		c := change(f.File, []store.State{store.Running, store.Waiting, store.Interrupted, store.Failed, store.Done}[i%5])
-		c.Lease, c.Delay = long, long
+		c.Lease, c.Delay, c.Checkpoint = long, long, []byte(pick("", "checkpoint"))
 		if c.State == store.Failed {
 			c.Failure = store.Failure{Code: pick("READ_FILE_ERROR", "TIMEOUT_ERROR"), Message: "why"}
 		}
 		write(t, s, c)
 	}
+	steer(t, s, random)
 	return everything(t, s)
+}
+
+// steer asks for a pause or a cancellation of some of the files that are not finished.
+func steer(t *testing.T, s store.Store, random *rand.Rand) {
+	t.Helper()
+	for _, f := range everything(t, s) {
+		if to := random.IntN(6); to < 2 && !f.State.Final() {
+			bring(t, s, f.ID, []store.State{store.Paused, store.Cancelled}[to])
+		}
+	}
 }
 
 func everything(t *testing.T, s store.Store) []store.File {
@@ -94,12 +105,16 @@ func requireQuery(t *testing.T, s store.Store, all []store.File, q store.Query) 
 
 // filtersLike returns one query for each filter, each of which selects f.
 func filtersLike(f *store.File) []store.Query {
-	return []store.Query{
+	queries := []store.Query{
 		{TransferID: f.TransferID}, {ConnectorID: f.ConnectorID}, {FollowID: f.FollowID}, {RuleName: f.RuleName}, {Partner: f.Partner},
 		{SourcePath: f.SourcePath}, {LocalPath: f.LocalPath()}, {LocalPrefix: f.LocalPath()[:3]}, {Direction: f.Direction},
 		{States: []store.State{f.State}}, {States: []store.State{store.Done, f.State, f.State}}, {Code: f.Code}, {Metadata: f.Metadata},
 		{From: f.Start()}, {To: f.Start()}, {From: f.Start(), To: f.Start()}, {Updated: f.UpdatedAt},
 	}
+	if litter := (store.Query{Litter: true}); litter.Matches(f) {
+		queries = append(queries, litter, store.Query{Litter: true, ConnectorID: f.ConnectorID, States: []store.State{f.State}})
+	}
+	return queries
 }
 
 func queryFilters(t *testing.T, s store.Store) {
@@ -111,7 +126,10 @@ func queryFilters(t *testing.T, s store.Store) {
 		}
 	}
 	requireQuery(t, s, all, store.Query{States: []store.State{}})
-	requireQuery(t, s, all, store.Query{States: []store.State{store.Paused}})
+	for _, state := range append(store.States(), 0) {
+		requireQuery(t, s, all, store.Query{States: []store.State{state}})
+		requireQuery(t, s, all, store.Query{States: []store.State{state}, Litter: true})
+	}
 	requireQuery(t, s, all, store.Query{ConnectorID: "none"})
 }
 
@@ -135,6 +153,7 @@ func queryCombinations(t *testing.T, s store.Store) {
 		more := filters[random.IntN(len(filters))]
 		q.Partner, q.Direction, q.From = more.Partner, more.Direction, more.From
 		q.Order = orders()[random.IntN(8)]
+		q.Litter = q.Litter || random.IntN(8) == 0
 		q.Offset, q.Limit = random.IntN(4)*random.IntN(20), random.IntN(20)
 		if random.IntN(2) == 0 {
 			q.After = q.CursorOf(&all[random.IntN(len(all))])
@@ -147,22 +166,30 @@ func queryCursors(t *testing.T, s store.Store) {
 	all := mixed(t, s)
 	for _, o := range orders() {
 		for _, limit := range []int{1, 7, 119, 120, 121} {
-			q := store.Query{Order: o, Limit: limit}
-			var got []int64
-			for {
-				page, err := s.ListFiles(t.Context(), q)
-				require.NoError(t, err)
-				if len(page) == 0 {
-					break
-				}
-				require.LessOrEqual(t, len(page), limit)
-				got = append(got, fileIDs(page)...)
-				require.LessOrEqual(t, len(got), len(all), "the cursor goes on")
-				q.After = q.CursorOf(&page[len(page)-1])
-			}
-			require.Equal(t, expected(all, store.Query{Order: o}), got)
+			requirePages(t, s, all, store.Query{Order: o, Limit: limit})
 		}
+		requirePages(t, s, all, store.Query{Order: o, Limit: 3, Litter: true})
 	}
+}
+
+// requirePages requires that the pages of q together are what q selects out of all files.
+func requirePages(t *testing.T, s store.Store, all []store.File, q store.Query) {
+	t.Helper()
+	whole := q
+	whole.Limit = 0
+	got := []int64{}
+	for {
+		page, err := s.ListFiles(t.Context(), q)
+		require.NoError(t, err)
+		if len(page) == 0 {
+			break
+		}
+		require.LessOrEqual(t, len(page), q.Limit)
+		got = append(got, fileIDs(page)...)
+		require.LessOrEqual(t, len(got), len(all), "the cursor goes on")
+		q.After = q.CursorOf(&page[len(page)-1])
+	}
+	require.Equal(t, expected(all, whole), got, "%+v", whole)
 }
 
 func queryBounds(t *testing.T, s store.Store) {
@@ -184,16 +211,22 @@ func queryCounts(t *testing.T, s store.Store) {
 			if (i+k)%5 != 0 {
 				continue
 			}
-			want := map[store.State]int64{}
-			for j := range all {
-				if q.Matches(&all[j]) {
-					want[all[j].State]++
-				}
-			}
+			want := countsOf(all, q)
 			q.Limit, q.Offset, q.After = 1, 1, q.CursorOf(&all[i])
 			requireCounts(t, s, q, want)
 		}
 	}
+}
+
+// countsOf counts by state what q selects out of all files.
+func countsOf(all []store.File, q store.Query) map[store.State]int64 {
+	counts := map[store.State]int64{}
+	for i := range all {
+		if q.Matches(&all[i]) {
+			counts[all[i].State]++
+		}
+	}
+	return counts
 }
 
 func queryTexts(t *testing.T, s store.Store) {

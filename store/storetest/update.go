@@ -14,10 +14,11 @@ var updatePromises = []promise{
 	{"Running keeps the lease", updateRunning},
 	{"Waiting and Interrupted give the file back after Delay", updateGivesBack},
 	{"no Delay gives the file back at once", updateNoDelay},
-	{"Done and Failed are final", updateFinal},
+	{"Done and Failed are final; Done has no checkpoint", updateFinal},
 	{"a finished file is not written again", updateFinished},
 	{"a file given back is not written until it is claimed", updateGivenBack},
 	{"a token of another time is lost", updateToken},
+	{"another state is refused and holds up no others", updateRefused},
 	{"verdicts are per change and in order", updateVerdicts},
 	{"no changes, no verdicts", updateNothing},
 }
@@ -29,6 +30,7 @@ func updateReplaces(t *testing.T, s store.Store) {
 	full.Progress = store.Progress{
 		Phase: store.PhaseFinalize, Size: 1 << 50, Offset: 1<<50 - 1, BlockSize: 8 << 20, Rank: 1 << 27,
 		Checkpoint: []byte("checkpoint"), SHA256: []byte("0123456789abcdef0123456789abcdef"), Skipped: true,
+		Failures: 3,
 	}
 	full.Failure = store.Failure{Code: "CONNECTION_ERROR", Detail: "CONNECTION_LOST", Message: "gone"}
 	got := write(t, s, full)
@@ -101,13 +103,16 @@ func updateFinal(t *testing.T, s store.Store) {
 		c := change(f, to)
 		c.Progress = store.Progress{
 			Phase: store.PhaseFinalize, Size: 9, Offset: 9, BlockSize: 4, Rank: 3, Checkpoint: []byte("checkpoint"),
-			SHA256: []byte("sum"), Skipped: true,
+			SHA256: []byte("sum"), Skipped: true, Failures: 2,
 		}
 		c.Failure = store.Failure{Code: "RENAME_ERROR", Detail: "FILE_EXISTS", Message: "there"}
 		got := write(t, s, c)
 		want := f
 		want.State, want.Progress, want.Failure = to, c.Progress, c.Failure
-		want.Checkpoint, want.Worker, want.LeaseUntil = nil, "", got.LeaseUntil
+		if to == store.Done {
+			want.Checkpoint = nil
+		}
+		want.Worker, want.LeaseUntil = "", got.LeaseUntil
 		want.UpdatedAt, want.FinishedAt = got.UpdatedAt, got.FinishedAt
 		requireSame(t, want, got)
 		require.True(t, got.LeaseUntil.IsZero())
@@ -156,6 +161,20 @@ func updateToken(t *testing.T, s store.Store) {
 		requireLost(t, s, wrong, f)
 	}
 	finish(t, s, f)
+}
+
+func updateRefused(t *testing.T, s store.Store) {
+	f, other := claimOne(t, s, "acme", long), claimOne(t, s, "acme", long)
+	for i, to := range []store.State{0, store.Queued, store.Paused, store.Cancelled, 99} {
+		c := change(other, store.Running)
+		c.Lease, c.Offset = long, int64(100+i)
+		verdicts := update(t, s, change(f, to), c)
+		require.Error(t, verdicts[0], "%v", to)
+		require.NotErrorIs(t, verdicts[0], store.ErrLeaseLost, "%v", to)
+		requireSame(t, f, row(t, s, f.ID))
+		require.NoError(t, verdicts[1])
+		require.Equal(t, c.Offset, row(t, s, other.ID).Offset)
+	}
 }
 
 func updateVerdicts(t *testing.T, s store.Store) {

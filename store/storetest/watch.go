@@ -15,6 +15,9 @@ var watchPromises = []promise{
 	{"FilesReady when files are created", watchCreated},
 	{"FilesReady when a file is given back", watchGivenBack},
 	{"FilesFinished when a file is done or has failed", watchFinished},
+	{"FilesReady when a file is resumed", watchResumed},
+	{"FilesFinished when a file is cancelled, at once or by its worker", watchCancelled},
+	{"FilesWanted when a running file is to be paused or cancelled", watchWanted},
 	{"the channel is not closed when ctx ends", watchEnds},
 }
 
@@ -41,6 +44,29 @@ func watchFinished(t *testing.T, s store.Store) {
 	for _, to := range []store.State{store.Done, store.Failed} {
 		ch := s.Watch(t.Context(), store.FilesFinished)
 		requireHint(t, ch, func() { write(t, s, change(claimOne(t, s, "acme", long), to)) })
+	}
+}
+
+func watchResumed(t *testing.T, s store.Store) {
+	for _, from := range []store.State{store.Queued, store.Interrupted} {
+		f := fileIn(t, s, from)
+		requireHint(t, s.Watch(t.Context(), store.FilesReady), func() {
+			bring(t, s, f.ID, store.Paused)
+			bring(t, s, f.ID, store.Queued)
+		})
+	}
+}
+
+func watchCancelled(t *testing.T, s store.Store) {
+	requireHint(t, s.Watch(t.Context(), store.FilesFinished), func() { fileIn(t, s, store.Cancelled) })
+	requireHint(t, s.Watch(t.Context(), store.FilesFinished), func() {
+		write(t, s, change(runningWanted(t, s, store.Cancelled), store.Interrupted))
+	})
+}
+
+func watchWanted(t *testing.T, s store.Store) {
+	for to := range wanted() {
+		requireHint(t, s.Watch(t.Context(), store.FilesWanted), func() { runningWanted(t, s, to) })
 	}
 }
 
