@@ -18,14 +18,16 @@ import (
 const lockSQL = `SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key`
 
 // Rows that are being written just now (the late update of an expired lease) are passed over, not waited for. The
-// request of a transfer comes with the first of its files only. MATERIALIZED: live leases are counted once.
+// request of a transfer comes with the first of its files only. MATERIALIZED: live leases are counted once. Arguments in
+// a SELECT of their own are estimated as unknown ones are, so that PostgreSQL sees no use in planning each call anew,
+// which took a third of the time.
 const claimSQL = `
 WITH wanted AS MATERIALIZED (
-	SELECT l.connector_id, l.turn, least($3, l.running - (
+	SELECT l.connector_id, l.turn, least((SELECT $3::bigint), l.running - (
 		SELECT count(*) FROM @.files f
 		WHERE f.connector_id = l.connector_id AND f.state = 2 AND f.lease_until > statement_timestamp()
 	)) AS room
-	FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS l (connector_id, running, turn)
+	FROM unnest((SELECT $1::text[]), (SELECT $2::bigint[])) WITH ORDINALITY AS l (connector_id, running, turn)
 ), ready AS (
 	SELECT r.id, row_number() OVER (PARTITION BY w.connector_id ORDER BY r.since, r.id) AS round, w.turn
 	FROM wanted w, LATERAL (
@@ -43,7 +45,7 @@ WITH wanted AS MATERIALIZED (
 		ORDER BY since, id LIMIT greatest(w.room, 0)
 	) AS r
 ), picked AS (
-	SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM ready ORDER BY round, turn LIMIT $3
+	SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM ready ORDER BY round, turn LIMIT (SELECT $3)
 ), f AS (
 	UPDATE @.files f SET state = 2, phase = 1, attempts = attempts + 1, token = token + 1, worker = $4,
 		started_at = coalesce(started_at, statement_timestamp()), updated_at = statement_timestamp(),
@@ -51,9 +53,9 @@ WITH wanted AS MATERIALIZED (
 	FROM picked WHERE f.id = picked.id
 	RETURNING f.*, picked.place
 )
-SELECT ` + fileColumns + `, t.metadata, f.place,
-	CASE WHEN row_number() OVER (PARTITION BY f.transfer_id ORDER BY f.place) = 1 THEN t.spec END
-FROM f JOIN @.transfers t ON t.id = f.transfer_id
+SELECT ` + fileColumns + `, t.metadata, t.spec, t.id IS NOT NULL
+FROM (SELECT *, row_number() OVER (PARTITION BY transfer_id ORDER BY place) = 1 AS first FROM f) AS f
+LEFT JOIN @.transfers t ON f.first AND t.id = f.transfer_id
 ORDER BY f.place`
 
 // Claim implements [store.Store].
@@ -99,20 +101,23 @@ func (s *Store) claim(ctx context.Context, r store.ClaimRequest, connectors []st
 
 func readClaimed(rows pgx.Rows) ([]store.Claimed, error) {
 	var claimed []store.Claimed
-	var place int64
 	var spec []byte
-	specs := make(map[string][]byte) // by transfer
-	in := newReader(&place, &spec)
+	var first bool
+	requests := make(map[string]store.Claimed) // the first file of each transfer
+	in := newReader(&spec, &first)
 	for rows.Next() {
 		spec = nil
 		f, err := in.read(rows)
 		if err != nil {
 			return nil, err
 		}
-		if spec != nil {
-			specs[f.TransferID] = spec
+		c := store.Claimed{File: f, Spec: spec}
+		if first {
+			requests[f.TransferID] = c
+		} else {
+			c.Metadata, c.Spec = maps.Clone(requests[f.TransferID].Metadata), bytes.Clone(requests[f.TransferID].Spec)
 		}
-		claimed = append(claimed, store.Claimed{File: f, Spec: bytes.Clone(specs[f.TransferID])})
+		claimed = append(claimed, c)
 	}
 	return claimed, rows.Err()
 }

@@ -16,13 +16,12 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	c := conditionsOf(&q)
-	if c.nothing {
+	sql, args := listSQL(&q)
+	if sql == "" {
 		return nil, nil
 	}
-	c.behind(&q)
 	var files []store.File
-	err := s.query(ctx, c.list(&q), c.args, func(rows pgx.Rows) error {
+	err := s.query(ctx, sql, args, repeats(&q), func(rows pgx.Rows) error {
 		in := newReader()
 		for rows.Next() {
 			f, err := in.read(rows)
@@ -45,18 +44,20 @@ func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]
 		return nil, err
 	}
 	counts := make(map[store.State]int64)
-	c := conditionsOf(&q)
-	if c.nothing {
+	sql, args := countSQL(&q)
+	if sql == "" {
 		return counts, nil
 	}
-	err := s.query(ctx, "SELECT state, count(*) FROM @.files"+c.where()+" GROUP BY state", c.args, func(rows pgx.Rows) error {
+	err := s.query(ctx, sql, args, repeats(&q), func(rows pgx.Rows) error {
 		for rows.Next() {
 			var state store.State
 			var n int64
 			if err := rows.Scan(&state, &n); err != nil {
 				return err
 			}
-			counts[state] = n
+			if n > 0 {
+				counts[state] = n
+			}
 		}
 		return nil
 	})
@@ -66,9 +67,10 @@ func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]
 	return counts, nil
 }
 
-// query runs a statement that was put together for one call.
-func (s *Store) query(ctx context.Context, sql string, args []any, read func(pgx.Rows) error) error {
-	if s.replan { // the best plan depends on how many files a value selects
+// query runs a statement that was put together for one call. One that repeats is prepared, where the pool does that, and
+// planned once for all after some calls.
+func (s *Store) query(ctx context.Context, sql string, args []any, repeats bool, read func(pgx.Rows) error) error {
+	if s.replan && !repeats {
 		args = append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 	}
 	rows, err := s.pool.Query(ctx, qualify(s.schema, sql), args...)

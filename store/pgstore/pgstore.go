@@ -131,14 +131,18 @@ func (s *Store) usable(ctx context.Context) error {
 
 // statements are the fixed texts of SQL for one schema.
 type statements struct {
-	create, append, getTransfer, getToken, lock, claim, update string
+	create, append, getTransfer, getToken, lock, claim, update, swept, purge string
+	control                                                                  map[store.State]string
 }
 
 func newStatements(schema string) statements {
 	in := func(sql string) string { return qualify(schema, sql) }
 	return statements{
 		create: in(createSQL), append: in(appendSQL), getTransfer: in(getTransferSQL), getToken: in(getTokenSQL),
-		lock: lockSQL, claim: in(claimSQL), update: in(updateSQL),
+		lock: lockSQL, claim: in(claimSQL), update: in(updateSQL), swept: in(sweptSQL), purge: in(purgeSQL),
+		control: map[store.State]string{
+			store.Paused: in(controlSQL(pauseSQL)), store.Cancelled: in(controlSQL(cancelSQL)), store.Queued: in(controlSQL(resumeSQL)),
+		},
 	}
 }
 

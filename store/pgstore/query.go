@@ -9,9 +9,8 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// Expressions of a file; indexes are on the same ones.
+// Expressions of a file; an index is on the same one.
 const (
-	startSQL     = "coalesce(started_at, greatest(start_at, created_at))"
 	localPathSQL = "(CASE direction WHEN 2 THEN target_path ELSE source_path END)"
 	indexedSQL   = "left(" + localPathSQL + ", 256)"
 )
@@ -43,20 +42,19 @@ func (c *conditions) text(term, want string) {
 	c.add(term, want)
 }
 
-func (c *conditions) where() string {
-	if len(c.terms) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(c.terms, " AND ")
+// where is the clause for the files of one arm.
+func (c *conditions) where(of string) string {
+	return " WHERE " + strings.Join(append([]string{of}, c.terms...), " AND ")
 }
 
-// conditionsOf translates the filters of q, as Matches defines them.
-func conditionsOf(q *store.Query) *conditions {
-	c := &conditions{}
+// conditionsOf translates the filters of q but for that of states, as Matches defines them; stop is the column that holds
+// UpdatedAt.
+func conditionsOf(q *store.Query, stop string) *conditions {
+	c := &conditions{nothing: q.States != nil && len(q.States) == 0}
 	c.text("transfer_id = ?", q.TransferID)
 	c.text("connector_id = ?", q.ConnectorID)
 	c.text("transfer_id IN (SELECT id FROM @.transfers WHERE follow_id = ?)", q.FollowID) // there it is indexed
-	c.text("rule_name = ?", q.RuleName)
+	c.text("rule_name = ? AND rule_name <> ''", q.RuleName)                               // which the indexes ask for
 	c.text("partner = ?", q.Partner)
 	c.text("source_path = ?", q.SourcePath)
 	c.text(indexedSQL+" = left(?, 256) AND "+localPathSQL+" = ?", q.LocalPath)
@@ -65,16 +63,15 @@ func conditionsOf(q *store.Query) *conditions {
 	if q.Direction != 0 {
 		c.add("direction = ?", int16(q.Direction))
 	}
-	c.states(q.States)
 	c.metadata(q.Metadata)
 	if !q.From.IsZero() {
-		c.add(startSQL+" >= ?", roundUp(q.From))
+		c.add("start >= ?", roundUp(q.From))
 	}
 	if !q.To.IsZero() {
-		c.add(startSQL+" <= ?", q.To)
+		c.add("start <= ?", q.To)
 	}
 	if !q.Updated.IsZero() {
-		c.add("updated_at >= ?", roundUp(q.Updated))
+		c.add(stop+" >= ?", roundUp(q.Updated))
 	}
 	return c
 }
@@ -106,22 +103,6 @@ func prefixEnd(prefix string) string {
 	return ""
 }
 
-func (c *conditions) states(states []store.State) {
-	switch {
-	case states == nil:
-	case len(states) == 0:
-		c.nothing = true
-	case len(states) == 1:
-		c.add("state = ?", int16(states[0]))
-	default:
-		numbers := make([]int16, len(states))
-		for i, s := range states {
-			numbers[i] = int16(s)
-		}
-		c.add("state = ANY(?::smallint[])", numbers)
-	}
-}
-
 func (c *conditions) metadata(want map[string]string) {
 	if len(want) == 0 {
 		return
@@ -140,23 +121,8 @@ func roundUp(t time.Time) time.Time {
 	return t
 }
 
-// orders are the expressions that files are put in order by, before their ids.
-var orders = map[store.Order]string{
-	store.BySource: "source_path", store.BySourceDesc: "source_path",
-	store.ByStart: startSQL, store.ByStartDesc: startSQL,
-	store.ByStop: "updated_at", store.ByStopDesc: "updated_at",
-}
-
-func descending(o store.Order) bool {
-	switch o {
-	case store.ByIDDesc, store.BySourceDesc, store.ByStartDesc, store.ByStopDesc:
-		return true
-	}
-	return false
-}
-
-// behind adds what the cursor says.
-func (c *conditions) behind(q *store.Query) {
+// behind adds what the cursor says; place is the column that comes before the id in q's order, if any.
+func (c *conditions) behind(q *store.Query, place string) {
 	if q.After == (store.Cursor{}) {
 		return
 	}
@@ -165,35 +131,12 @@ func (c *conditions) behind(q *store.Query) {
 		than = "<"
 	}
 	var key any = q.After.Time
-	switch q.Order {
-	case store.ByID, store.ByIDDesc:
+	switch place {
+	case "":
 		c.add("id "+than+" ?", q.After.ID)
 		return
-	case store.BySource, store.BySourceDesc:
+	case "source_path":
 		key = strings.ToValidUTF8(strings.ReplaceAll(q.After.Text, "\x00", ""), string(utf8.RuneError))
 	}
-	c.add("("+orders[q.Order]+", id) "+than+" (?, "+c.bind(q.After.ID)+")", key)
-}
-
-// list returns the statement for the files that q selects, in its order. Transfers are joined outside, so that files
-// that are passed over need none.
-func (c *conditions) list(q *store.Query) string {
-	direction := ""
-	if descending(q.Order) {
-		direction = " DESC"
-	}
-	key, inner, outer := "", "id"+direction, "f.id"+direction
-	if expression, ok := orders[q.Order]; ok {
-		key = ", " + expression + " AS sort_key"
-		inner, outer = expression+direction+", "+inner, "f.sort_key"+direction+", "+outer
-	}
-	page := ""
-	if q.Limit > 0 {
-		page += " LIMIT " + c.bind(q.Limit)
-	}
-	if q.Offset > 0 {
-		page += " OFFSET " + c.bind(q.Offset)
-	}
-	return "SELECT " + fileColumns + ", t.metadata FROM (SELECT *" + key + " FROM @.files" + c.where() + " ORDER BY " + inner +
-		page + ") AS f JOIN @.transfers t ON t.id = f.transfer_id ORDER BY " + outer
+	c.add("("+place+", id) "+than+" (?, "+c.bind(q.After.ID)+")", key)
 }

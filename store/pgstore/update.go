@@ -5,33 +5,41 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/seed62b9dc43/transfer/store"
 )
 
 // The guard compares the row that is written, so it holds for what somebody else committed a moment ago, too.
-// state + 0 keeps the planner, who sees few running files in a young table, from files_leased: the primary key is right.
+// state + 0 keeps the planner, who sees few running files in a young table, from files_running: the primary key is right. What is
+// wanted of a file is done with it as soon as its worker gives it back.
 const updateSQL = `
 UPDATE @.files f SET
-	state = c.state, phase = c.phase, size = c.size, acknowledged = c.acknowledged, block_size = c.block_size,
-	rank = c.rank, checkpoint = CASE WHEN c.state IN (6, 8) THEN NULL ELSE c.checkpoint END, sha256 = c.sha256,
-	skipped = c.skipped, code = c.code, detail = c.detail, message = c.message, updated_at = statement_timestamp(),
+	state = CASE WHEN c.state IN (3, 5) AND f.wanted <> 0 THEN f.wanted ELSE c.state END,
+	wanted = CASE WHEN c.state = 2 THEN f.wanted ELSE 0 END,
+	phase = c.phase, size = c.size, acknowledged = c.acknowledged, block_size = c.block_size, rank = c.rank,
+	checkpoint = CASE WHEN c.state <> 8 THEN c.checkpoint END, sha256 = c.sha256, skipped = c.skipped, failures = c.failures,
+	code = CASE WHEN c.state IN (3, 5) AND f.wanted = 7 THEN $18 ELSE c.code END,
+	detail = CASE WHEN c.state IN (3, 5) AND f.wanted = 7 THEN $19 ELSE c.detail END,
+	message = CASE WHEN c.state IN (3, 5) AND f.wanted = 7 THEN $20 ELSE c.message END,
+	updated_at = statement_timestamp(),
 	worker = CASE WHEN c.state = 2 THEN f.worker ELSE '' END,
 	lease_until = CASE WHEN c.state = 2 THEN statement_timestamp() + c.lease END,
-	ready_at = CASE WHEN c.state IN (3, 5) THEN statement_timestamp() + c.delay ELSE f.ready_at END,
-	finished_at = CASE WHEN c.state IN (6, 8) THEN statement_timestamp() END
+	ready_at = CASE WHEN c.state IN (3, 5) AND f.wanted = 0 THEN statement_timestamp() + c.delay ELSE f.ready_at END,
+	finished_at = CASE WHEN c.state IN (6, 8) OR c.state IN (3, 5) AND f.wanted = 7 THEN statement_timestamp() END
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::interval[], $5::interval[], $6::smallint[], $7::bigint[],
 	$8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::boolean[], $14::text[], $15::text[],
-	$16::text[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank, checkpoint, sha256,
-	skipped, code, detail, message)
+	$16::text[], $17::bigint[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank,
+	checkpoint, sha256, skipped, code, detail, message, failures)
 WHERE f.id = c.id AND f.token = c.token AND f.state + 0 = 2
-RETURNING f.id`
+RETURNING f.id, f.state, f.wanted`
 
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, changes []store.Change) ([]error, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	u := updating{store: s, changes: changes, verdicts: make([]error, len(changes))}
+	u := updating{store: s, changes: changes, verdicts: make([]error, len(changes)), states: make([]store.State, len(changes))}
 	todo, once := u.check()
 	if len(todo) == 0 {
 		return u.verdicts, nil
@@ -60,6 +68,7 @@ type updating struct {
 	store    *Store
 	changes  []store.Change
 	verdicts []error
+	states   []store.State // what the files became; 0 where nothing was written
 }
 
 // check gives the verdicts that need no database and returns the other changes, and whether each file is among them
@@ -85,30 +94,47 @@ func (u *updating) check() (todo []int, once bool) {
 	return todo, once
 }
 
+// written is what a file is after it was written.
+type written struct{ state, wanted store.State }
+
 // together writes changes of different files in one statement.
 func (u *updating) together(ctx context.Context, todo []int) error {
-	return retry(func() error {
-		rows, err := u.store.pool.Query(ctx, u.store.sql.update, u.arguments(todo)...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		written := make(map[int64]struct{}, len(todo))
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			written[id] = struct{}{}
-		}
-		for _, i := range todo {
-			u.verdicts[i] = nil
-			if _, ok := written[u.changes[i].ID]; !ok {
-				u.verdicts[i] = store.ErrLeaseLost
-			}
-		}
-		return rows.Err()
+	var files map[int64]written
+	err := retry(func() (err error) {
+		files, err = u.write(ctx, todo)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	for _, i := range todo {
+		f, ok := files[u.changes[i].ID]
+		u.states[i] = f.state
+		switch {
+		case !ok:
+			u.verdicts[i] = store.ErrLeaseLost
+		case f.wanted == store.Paused:
+			u.verdicts[i] = store.ErrPauseWanted
+		case f.wanted == store.Cancelled:
+			u.verdicts[i] = store.ErrCancelWanted
+		}
+	}
+	return nil
+}
+
+func (u *updating) write(ctx context.Context, todo []int) (map[int64]written, error) {
+	rows, err := u.store.pool.Query(ctx, u.store.sql.update, u.arguments(todo)...)
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[int64]written, len(todo))
+	var id int64
+	var f written
+	_, err = pgx.ForEachRow(rows, []any{&id, &f.state, &f.wanted}, func() error {
+		files[id] = f
+		return nil
+	})
+	return files, err
 }
 
 func (u *updating) oneByOne(ctx context.Context, todo []int) error {
@@ -130,6 +156,7 @@ func (u *updating) arguments(todo []int) []any {
 	numbers := func() []int64 { return make([]int64, n) }
 	texts := func() []string { return make([]string, n) }
 	ids, tokens, sizes, offsets, blocks, ranks := numbers(), numbers(), numbers(), numbers(), numbers(), numbers()
+	failures := numbers()
 	states, phases := make([]int16, n), make([]int16, n)
 	leases, delays := make([]time.Duration, n), make([]time.Duration, n)
 	checkpoints, sums, skipped := make([][]byte, n), make([][]byte, n), make([]bool, n)
@@ -139,22 +166,22 @@ func (u *updating) arguments(todo []int) []any {
 		ids[k], tokens[k], states[k], phases[k] = c.ID, c.Token, int16(c.State), int16(c.Phase)
 		leases[k], delays[k] = c.Lease, max(0, c.Delay)
 		sizes[k], offsets[k], blocks[k], ranks[k] = c.Size, c.Offset, c.BlockSize, c.Rank
+		failures[k] = int64(c.Failures)
 		checkpoints[k], sums[k], skipped[k] = c.Checkpoint, c.SHA256, c.Skipped
 		codes[k], details[k], messages[k] = c.Code, c.Detail, c.Message
 	}
 	return []any{
 		ids, tokens, states, leases, delays, phases, sizes, offsets, blocks, ranks, checkpoints, sums, skipped, codes,
-		details, messages,
+		details, messages, failures, store.CancelledFailure.Code, store.CancelledFailure.Detail, store.CancelledFailure.Message,
 	}
 }
 
 // announce hints at what was written.
 func (u *updating) announce() {
 	ready, finished := false, false
-	for i, verdict := range u.verdicts {
-		state := u.changes[i].State
-		ready = ready || verdict == nil && (state == store.Waiting || state == store.Interrupted)
-		finished = finished || verdict == nil && state.Final()
+	for _, state := range u.states {
+		ready = ready || state == store.Waiting || state == store.Interrupted
+		finished = finished || state.Final()
 	}
 	if ready {
 		u.store.announce(store.FilesReady)
