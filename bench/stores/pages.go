@@ -19,7 +19,8 @@ const (
 
 // timing is what one case took in one store.
 type timing struct {
-	first, deep, scan time.Duration
+	first, deep, scan   time.Duration // medians, but for the scan, which is made once
+	firstBest, deepBest time.Duration
 }
 
 // slower is the time that counts for a goal.
@@ -82,7 +83,7 @@ func (b *bench) measureCase(ctx context.Context, stores []*loaded, c *pageCase) 
 	timings := make([]timing, len(stores))
 	for i, s := range stores {
 		first, deep := pages[2*i], pages[2*i+1]
-		timings[i] = timing{first: first.median(), deep: deep.median()}
+		timings[i] = timing{first: first.median(), deep: deep.median(), firstBest: first.best(), deepBest: deep.best()}
 		// A scan takes as long for either page: one in a descending order checks the deep one.
 		checked := first
 		if c.order.order%2 == 1 {
@@ -136,6 +137,8 @@ func (p *pageOf) read(ctx context.Context) error {
 // median leaves the first time out, which read what was not in memory and prepared the statement.
 func (p *pageOf) median() time.Duration { return median(p.took[1:]) }
 
+func (p *pageOf) best() time.Duration { return slices.Min(p.took[1:]) }
+
 // scan finds the same page without indexes, and tells what that took.
 func (p *pageOf) scan(ctx context.Context) (got, want []int64, took time.Duration, err error) {
 	files, err := p.store.ListFiles(ctx, p.query)
@@ -177,28 +180,41 @@ func (k *kind) pageCells(c *pageCase, t timing) []string {
 	return cells
 }
 
-// pagesSummary tells, for each store, how many of the goals are met, and the slowest.
+// pagesSummary tells, for each store, how many of the goals are met, by the median and by the best time, and the slowest.
 func pagesSummary(stores []*loaded, cases []pageCase) *table {
-	t := &table{heads: []string{"store", "goal, ms", "pages with a goal", "met", "slowest, ms", "is"}}
+	t := &table{heads: []string{"store", "goal, ms", "pages with a goal", "met", "met by the best time", "slowest, ms", "is"}}
 	for i, s := range stores {
-		total, met, slowest := 0, 0, pageCase{}
-		worst := time.Duration(-1)
+		sum := summary{goal: s.kind.page}
 		for _, c := range cases {
-			if !c.filter.hasGoal(c.order.order) {
-				continue
-			}
-			for _, took := range []time.Duration{c.timings[i].first, c.timings[i].deep} {
-				total++
-				if took <= s.kind.page {
-					met++
-				}
-				if took > worst {
-					worst, slowest = took, c
-				}
+			if c.filter.hasGoal(c.order.order) {
+				name := c.filter.name + " by " + c.order.name
+				sum.add(name, c.timings[i].first, c.timings[i].firstBest)
+				sum.add(name+", deep", c.timings[i].deep, c.timings[i].deepBest)
 			}
 		}
-		t.add(s.kind.title, milliseconds(s.kind.page), fmt.Sprint(total), mark(fmt.Sprint(met), met == total), milliseconds(worst),
-			slowest.filter.name+" by "+slowest.order.name)
+		t.add(s.kind.title, milliseconds(sum.goal), fmt.Sprint(sum.all), mark(fmt.Sprint(sum.met), sum.met == sum.all),
+			fmt.Sprint(sum.metOnce), milliseconds(sum.worst), sum.slowest)
 	}
 	return t
+}
+
+// summary counts goals that are met.
+type summary struct {
+	goal              time.Duration
+	all, met, metOnce int
+	worst             time.Duration
+	slowest           string // what took the worst time
+}
+
+func (s *summary) add(name string, median, best time.Duration) {
+	s.all++
+	if median <= s.goal {
+		s.met++
+	}
+	if best <= s.goal {
+		s.metOnce++
+	}
+	if median > s.worst {
+		s.worst, s.slowest = median, name
+	}
 }

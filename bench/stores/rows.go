@@ -121,7 +121,7 @@ func (g *generator) file(direction store.Direction, partner int) store.NewFile {
 
 // choose keeps a transfer of the second half as the sample.
 func (g *generator) choose(t *store.Transfer, files []store.NewFile) {
-	if g.sample != (sample{}) || g.made < g.rows/2 || len(files) > 20 {
+	if g.sample != (sample{}) || g.made < g.rows/2 || len(files) < 3 || len(files) > 20 {
 		return
 	}
 	path := (&store.File{NewFile: files[0]}).LocalPath()

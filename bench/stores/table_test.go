@@ -46,6 +46,15 @@ func TestPageCells(t *testing.T) {
 	require.Equal(t, []string{"1.0", "4.0", "", ""}, k.pageCells(&without, timing{first: time.Millisecond, deep: 4 * time.Millisecond}))
 }
 
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	s := summary{goal: 2 * time.Millisecond}
+	s.add("fast", time.Millisecond, time.Millisecond)
+	s.add("slow", 5*time.Millisecond, 3*time.Millisecond)
+	s.add("disturbed", 3*time.Millisecond, 2*time.Millisecond)
+	require.Equal(t, summary{goal: s.goal, all: 3, met: 1, metOnce: 2, worst: 5 * time.Millisecond, slowest: "slow"}, s)
+}
+
 func TestCountLimit(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, selectiveGoal, countLimit(10_000, 1_000_000))
