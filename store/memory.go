@@ -2,12 +2,9 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -61,13 +58,6 @@ func NewMemory() *Memory {
 		seed:      maphash.MakeSeed(),
 		watchers:  make(map[*watcher]struct{}),
 	}
-}
-
-// watcher is what stands behind one Watch.
-type watcher struct {
-	topic Topic
-	hints chan struct{} // capacity 1: hints that nobody took yet are merged
-	stop  func() bool   // undoes context.AfterFunc
 }
 
 // CreateTransfer implements [Store].
@@ -159,212 +149,6 @@ func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
 		return Transfer{}, ErrNotFound
 	}
 	return clone(t.Transfer), nil
-}
-
-// Claim implements [Store].
-func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	now := microsOf(time.Now())
-	line := m.line(r.Limits, now)
-	room := 0
-	for _, q := range line {
-		room += q.room(r.Limits[q.connectorID])
-	}
-	claimed := make([]Claimed, 0, max(0, min(r.Max, room)))
-	for len(line) > 0 && len(claimed) < r.Max { // one round of turns
-		again := line[:0]
-		for _, q := range line[:min(len(line), r.Max-len(claimed))] {
-			claimed = append(claimed, m.claimNext(q, r, now))
-			if q.claimable(r.Limits[q.connectorID], now) {
-				again = append(again, q)
-			}
-		}
-		line = again
-	}
-	return claimed, nil
-}
-
-// line returns the queues that have a file to claim, the one that waits longest for its turn first.
-func (m *Memory) line(limits map[string]int, now micros) []*queue {
-	var line []*queue
-	for connectorID, limit := range limits {
-		q := m.queues[connectorID]
-		if q == nil {
-			continue
-		}
-		q.expire(now)
-		if q.claimable(limit, now) {
-			line = append(line, q)
-		}
-	}
-	slices.SortFunc(line, func(a, b *queue) int {
-		return cmp.Or(cmp.Compare(a.turn, b.turn), strings.Compare(a.connectorID, b.connectorID))
-	})
-	return line
-}
-
-// claimNext leases the first ready file of q.
-func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
-	m.turns++
-	q.turn = m.turns
-	r := q.ready[0]
-	q.remove(r)
-	m.delist(r)
-	r.state, r.phase = Running, PhaseConnect
-	r.attempts++
-	r.token++
-	r.worker = req.Worker
-	r.leaseUntil = now.add(req.Lease)
-	r.updatedAt = now
-	if r.startedAt == never {
-		r.startedAt = now
-	}
-	m.enlist(r)
-	q.lease(r)
-	c := Claimed{Spec: bytes.Clone(r.transfer.Spec)}
-	r.file(&c.File)
-	return c
-}
-
-// Update implements [Store].
-func (m *Memory) Update(ctx context.Context, changes []Change) ([]error, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	now := microsOf(time.Now())
-	var happened [FilesWanted + 1]bool
-	verdicts := make([]error, len(changes))
-	for i := range changes {
-		var topic Topic
-		topic, verdicts[i] = m.apply(&changes[i], now)
-		happened[topic] = true
-	}
-	m.hintAll(happened)
-	return verdicts, nil
-}
-
-// apply writes one change and tells what happened by it, or why it was not written.
-func (m *Memory) apply(c *Change, now micros) (Topic, error) {
-	r := m.rows.get(c.ID)
-	if r == nil || r.state != Running || r.token != c.Token {
-		return 0, ErrLeaseLost
-	}
-	switch c.State {
-	case Running, Waiting, Interrupted, Done, Failed:
-	default:
-		return 0, fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
-	}
-	r.setProgress(c.Progress)
-	r.setFailure(c.Failure)
-	if c.State == Running {
-		return 0, m.renew(r, c.Lease, now)
-	}
-	to := c.State
-	if r.wanted != 0 && !to.Final() {
-		to = r.wanted
-	}
-	return m.become(r, to, now.add(max(0, c.Delay)), now), nil
-}
-
-// renew extends the lease of a running file and tells what is wanted of it instead.
-func (m *Memory) renew(r *row, lease time.Duration, now micros) error {
-	q := r.transfer.queue
-	q.remove(r)
-	r.updatedAt = now
-	r.leaseUntil = now.add(lease)
-	q.lease(r)
-	switch r.wanted {
-	case Paused:
-		return ErrPauseWanted
-	case Cancelled:
-		return ErrCancelWanted
-	}
-	return nil
-}
-
-// become gives a file another state than Running and tells what happened by that. A lease on it ends; if it can be
-// claimed in its new state, then from ready on.
-func (m *Memory) become(r *row, to State, ready, now micros) Topic {
-	q := r.transfer.queue
-	if r.state != Paused {
-		q.remove(r)
-	}
-	m.delist(r)
-	r.state, r.updatedAt = to, now
-	r.wanted, r.worker, r.leaseUntil = 0, "", never
-	if to.Final() {
-		r.finish()
-	}
-	m.enlist(r)
-	if to.Final() {
-		return FilesFinished
-	}
-	if to == Paused {
-		return 0
-	}
-	r.readyAt = ready
-	q.give(r)
-	return FilesReady
-}
-
-// finish completes a file whose state has become a final one.
-func (r *row) finish() {
-	r.finishedAt = r.updatedAt
-	switch r.state {
-	case Done:
-		r.checkpoint = ""
-	case Cancelled:
-		r.setFailure(CancelledFailure)
-	}
-}
-
-// Watch implements [Store]. After Close the channel receives once, so that who waits sees ErrClosed at the next call.
-func (m *Memory) Watch(ctx context.Context, topic Topic) <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	w := &watcher{topic: topic, hints: make(chan struct{}, 1)}
-	if m.closed {
-		w.hints <- struct{}{}
-		return w.hints
-	}
-	m.watchers[w] = struct{}{}
-	w.stop = context.AfterFunc(ctx, func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.watchers, w)
-	})
-	return w.hints
-}
-
-// hintAll tells the watchers of all topics of which something happened.
-func (m *Memory) hintAll(happened [FilesWanted + 1]bool) {
-	for topic := FilesReady; topic <= FilesWanted; topic++ {
-		if happened[topic] {
-			m.hint(topic)
-		}
-	}
-}
-
-// hint tells the watchers of topic.
-func (m *Memory) hint(topic Topic) {
-	for w := range m.watchers {
-		if w.topic == topic {
-			w.hint()
-		}
-	}
-}
-
-func (w *watcher) hint() {
-	select {
-	case w.hints <- struct{}{}:
-	default:
-	}
 }
 
 // Close implements [Store].

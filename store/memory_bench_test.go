@@ -37,7 +37,7 @@ func fill(b *testing.B, m *store.Memory, n int) {
 	}
 }
 
-func update(b *testing.B, m *store.Memory, claimed []store.Claimed, c store.Change) {
+func update(b testing.TB, m *store.Memory, claimed []store.Claimed, c store.Change) {
 	b.Helper()
 	changes := make([]store.Change, len(claimed))
 	for i, f := range claimed {

@@ -94,8 +94,8 @@ func TestMemoryAnswersAsQueryDefines(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := &walk{Rand: rand.New(rand.NewPCG(seed, 1)), m: NewMemory(), files: []int{5, 80}[seed%2]}
-				for range 80 {
+				w := &walk{Rand: rand.New(rand.NewPCG(seed, 1)), m: NewMemory(), files: []int{5, 50}[seed%2]}
+				for range 60 {
 					for range 5 {
 						w.step(t)
 					}

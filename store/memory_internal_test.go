@@ -175,3 +175,37 @@ func requireInvariants(t *testing.T, m *Memory) {
 	require.Zero(t, queued, "a file that cannot be claimed is in a queue")
 	requireIndexes(t, m)
 }
+
+// What was purged leaves nothing behind but a pointer for each chunk of rows.
+func TestMemoryPurgeFreesWhatItRemoves(t *testing.T) {
+	t.Parallel()
+	m := NewMemory()
+	const transfers, files = 8, chunkRows / 2
+	for i := range transfers {
+		tr := Transfer{ID: fmt.Sprint(i), ClientToken: fmt.Sprint(i), FollowID: fmt.Sprint(i % 2), RuleName: "rule"}
+		given := make([]NewFile, files)
+		for j := range given {
+			given[j].Partner, given[j].SourcePath = fmt.Sprint(j), fmt.Sprint(j%3)
+		}
+		_, err := m.CreateTransfer(t.Context(), tr, given)
+		require.NoError(t, err)
+	}
+	for _, id := range rand.New(rand.NewPCG(1, 1)).Perm(transfers * files) {
+		_, err := m.Control(t.Context(), ControlRequest{IDs: []int64{int64(id + 1)}, To: Cancelled})
+		require.NoError(t, err)
+		n, err := m.Purge(t.Context(), PurgeRequest{States: []State{Cancelled}, Max: 1})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+	for _, left := range []int{len(m.transfers), len(m.tokens), len(m.follows), len(m.partners), len(m.rules), len(m.running)} {
+		require.Zero(t, left)
+	}
+	requireInvariants(t, m)
+	require.Equal(t, make([]*rowChunk, transfers*files/chunkRows), m.rows.chunks)
+	require.Empty(t, m.paths.blocks)
+	for s := range m.all.lists {
+		for a := range axes {
+			require.True(t, m.all.lists[s] == nil || len(m.all.lists[s][a].blocks) == 0)
+		}
+	}
+}

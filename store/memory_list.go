@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -18,7 +17,6 @@ func (m *Memory) ListFiles(ctx context.Context, q Query) ([]File, error) {
 	if err := m.usable(ctx); err != nil {
 		return nil, err
 	}
-	q.Metadata, q.States = maps.Clone(q.Metadata), slices.Clone(q.States)
 	ordered, small := m.plans(&q)
 	if ordered == nil {
 		return m.gather(ctx, &q, small)
@@ -150,7 +148,6 @@ func (m *Memory) CountFiles(ctx context.Context, q Query) (map[State]int64, erro
 	if err := m.usable(ctx); err != nil {
 		return nil, err
 	}
-	q.Metadata, q.States = maps.Clone(q.Metadata), slices.Clone(q.States)
 	q.Order, q.After = ByID, Cursor{}
 	var n counts
 	if m.addCounters(&q, &n) {

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -90,20 +92,23 @@ func indexed() map[string]store.Query {
 	return qs
 }
 
-var orderNames = map[store.Order]string{
-	store.ByID: "id", store.ByIDDesc: "-id", store.ByStart: "start", store.ByStartDesc: "-start", store.ByStop: "stop", store.ByStopDesc: "-stop",
-	store.BySource: "source",
+// orderNames are what the benchmarks call the orders, with a minus for descending ones.
+var orderNames = [...]string{
+	store.ByID: "id", store.ByIDDesc: "-id", store.BySource: "source", store.BySourceDesc: "-source",
+	store.ByStart: "start", store.ByStartDesc: "-start", store.ByStop: "stop", store.ByStopDesc: "-stop",
 }
 
 // BenchmarkMemoryPages reads pages of 50 out of a million files, the first ones and those 500,000 deep where so many match.
 func BenchmarkMemoryPages(b *testing.B) {
 	m := mixedMillion()
-	for name, q := range indexed() {
+	qs := indexed()
+	for _, name := range slices.Sorted(maps.Keys(qs)) {
 		for order, by := range orderNames {
-			if order == store.BySource {
+			q := qs[name]
+			if o := store.Order(order); o == store.BySource || o == store.BySourceDesc {
 				continue
 			}
-			q.Order, q.Limit = order, 50
+			q.Order, q.Limit = store.Order(order), 50
 			benchmarkPage(b, m, name+"/by="+by+"/first", q)
 			q.Offset, q.Limit = million/2, 1
 			deep, err := m.ListFiles(b.Context(), q)
@@ -113,7 +118,6 @@ func BenchmarkMemoryPages(b *testing.B) {
 				q.After = q.CursorOf(&deep[0])
 				benchmarkPage(b, m, name+"/by="+by+"/deep", q)
 			}
-			q.After = store.Cursor{}
 		}
 	}
 }
@@ -132,7 +136,7 @@ func BenchmarkMemoryOtherPages(b *testing.B) {
 	m := mixedMillion()
 	some := must(m.ListFiles(b.Context(), store.Query{Offset: million / 2, Limit: 1}))[0]
 	last := must(m.ListFiles(b.Context(), store.Query{Order: store.ByStartDesc, Limit: 1}))[0]
-	for name, q := range map[string]store.Query{
+	qs := map[string]store.Query{
 		"transfer":           {TransferID: some.TransferID},
 		"follow":             {FollowID: some.FollowID},
 		"filename":           {LocalPath: some.LocalPath()},
@@ -147,9 +151,11 @@ func BenchmarkMemoryOtherPages(b *testing.B) {
 		"100 ms":             {From: some.Start(), To: some.Start().Add(100 * time.Millisecond)},
 		"last second":        {From: last.Start().Add(-time.Second)},
 		"offset":             {Offset: million / 2},
-	} {
+	}
+	for _, name := range slices.Sorted(maps.Keys(qs)) {
 		for order, by := range orderNames {
-			q.Order, q.Limit = order, 50
+			q := qs[name]
+			q.Order, q.Limit = store.Order(order), 50
 			benchmarkPage(b, m, name+"/by="+by, q)
 		}
 	}
@@ -165,10 +171,10 @@ func BenchmarkMemoryCounts(b *testing.B) {
 	qs["first half"] = store.Query{To: some.Start()}
 	qs["partner+first half"] = store.Query{To: some.Start(), Partner: "big"}
 	qs["connector"] = store.Query{ConnectorID: "c-3"}
-	for name, q := range qs {
+	for _, name := range slices.Sorted(maps.Keys(qs)) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				_, err := m.CountFiles(b.Context(), q)
+				_, err := m.CountFiles(b.Context(), qs[name])
 				require.NoError(b, err)
 			}
 		})

@@ -51,8 +51,8 @@ func (p *plan) size() int {
 	return n
 }
 
-// plans returns the ways to answer q: the first one in q's order, if there is one, and one that has the fewest rows to look at,
-// if there is one that may have fewer.
+// plans returns the ways to answer q: the one in q's order, if there is one, and the one with the fewest rows to look at,
+// if that is another.
 func (m *Memory) plans(q *Query) (ordered, small *plan) {
 	if p := m.planSet(q); p != nil {
 		if p.ordered {
@@ -72,14 +72,14 @@ func (m *Memory) plans(q *Query) (ordered, small *plan) {
 	return ordered, small
 }
 
-// smallest returns the plan with the fewest rows of those that bounds of time allow and that are smaller than
-// another; nil if there is none.
+// smallest returns the plan with the fewest rows of those that bounds of time allow; nil if there is none, or none that
+// is as small as another.
 func (m *Memory) smallest(q *Query, g *group, than *plan) *plan {
 	for _, a := range [...]axis{byStart, byStop} {
 		if !q.bounded(a) {
 			continue
 		}
-		if p := m.planGroup(q, g, a, false); than == nil || p.size() < than.size() {
+		if p := m.planGroup(q, g, a, false); than == nil || p.size() <= than.size() {
 			than = p
 		}
 	}
@@ -143,7 +143,7 @@ func (m *Memory) groupOf(q *Query) *group {
 		g = m.partners[q.Partner]
 	}
 	if rule := m.rules[q.RuleName]; q.RuleName != "" && g != nil {
-		if rule == nil || rule.counts.of(q) < g.counts.of(q) {
+		if rule == nil || rule.counts.of(q) <= g.counts.of(q) {
 			g = rule
 		}
 	}
@@ -223,81 +223,6 @@ func (q *Query) states() []State {
 		return States()
 	}
 	return slices.DeleteFunc(States(), func(s State) bool { return !slices.Contains(q.States, s) })
-}
-
-// bounded reports whether q has bounds on an axis.
-func (q *Query) bounded(a axis) bool {
-	return a == byStart && !(q.From.IsZero() && q.To.IsZero()) || a == byStop && !q.Updated.IsZero()
-}
-
-// bounds returns the part of an axis that q selects: what is not before from and before to.
-func (q *Query) bounds(a axis) (from, to entry) {
-	from, to = lowest, highest
-	switch a {
-	case byStart:
-		if !q.From.IsZero() {
-			from = notBefore(q.From)
-		}
-		if !q.To.IsZero() {
-			to = after(q.To)
-		}
-	case byStop:
-		if !q.Updated.IsZero() {
-			from = notBefore(q.Updated)
-		}
-	}
-	return from, to
-}
-
-// notBefore returns the first place at t or later.
-func notBefore(t time.Time) entry {
-	e := entry{t.UnixMicro(), math.MinInt64}
-	if t.Nanosecond()%1000 > 0 {
-		e.key++
-	}
-	return e
-}
-
-// after returns the first place later than t.
-func after(t time.Time) entry { return entry{t.UnixMicro() + 1, math.MinInt64} }
-
-// behind narrows a part of an axis, which is that of q's order, to what is behind q's cursor.
-func (q *Query) behind(a axis, from, to entry) (entry, entry) {
-	if q.After == (Cursor{}) {
-		return from, to
-	}
-	at := q.cursor(a)
-	if q.Order.descending() {
-		if at.before(to) {
-			to = at
-		}
-	} else {
-		if at.id < math.MaxInt64 {
-			at.id++
-		}
-		if from.before(at) {
-			from = at
-		}
-	}
-	return from, to
-}
-
-// cursor returns the place of q's cursor on an axis. Compare defines where a cursor is that has more than the axis has.
-func (q *Query) cursor(a axis) entry {
-	t := q.After.Time
-	switch {
-	case q.After.Text != "":
-		return highest
-	case a != byID && t.Nanosecond()%1000 > 0:
-		return after(t)
-	case a != byID:
-		return entry{t.UnixMicro(), q.After.ID}
-	case t.IsZero():
-		return entry{q.After.ID, q.After.ID}
-	case t.After(time.Time{}):
-		return highest
-	}
-	return lowest
 }
 
 // idRange is a source: the rows with ids not below from and below to.
