@@ -40,10 +40,10 @@ type waiting struct {
 	calls []*call
 }
 
-func (q *waiting) empty() bool {
+func (q *waiting) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.calls) == 0
+	return len(q.calls)
 }
 
 func (q *waiting) add(c *call) {
@@ -103,7 +103,7 @@ func (w *writer) transact(ctx context.Context, rows int, do writing) error {
 
 // lead writes calls that wait. Its error is that of the wait for other processes; then no call was taken.
 func (w *writer) lead(ctx context.Context) error {
-	if w.waiting.empty() {
+	if w.waiting.length() == 0 {
 		return nil
 	}
 	if err := w.begin(ctx); err != nil {

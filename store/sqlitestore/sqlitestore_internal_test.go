@@ -44,9 +44,7 @@ func TestDiskFull(t *testing.T) {
 	after, err := s.ListFiles(t.Context(), store.Query{})
 	require.NoError(t, err)
 	require.Equal(t, before, after)
-	var verdict string
-	require.NoError(t, s.readers.QueryRow("PRAGMA integrity_check").Scan(&verdict))
-	require.Equal(t, "ok", verdict)
+	requireWhole(t, s)
 
 	limit(t, s, 1_000_000)
 	_, err = s.CreateTransfer(t.Context(), store.Transfer{ID: "second", ConnectorID: "acme"}, files)
