@@ -3,6 +3,7 @@
 package testenv
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -25,11 +26,7 @@ const postgresPatience = 30 * time.Second
 // where there is no PostgreSQL (see RequireVariable).
 func Postgres(t testing.TB) string {
 	t.Helper()
-	bin := postgresFolder()
-	if bin == "" {
-		missing(t, "PostgreSQL", "apt-get install postgresql")
-	}
-	c, err := acquireCluster(bin)
+	c, err := acquireCluster(requirePostgres(t))
 	if err != nil {
 		t.Fatalf("start PostgreSQL: %v", err)
 	}
@@ -38,7 +35,55 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("create a database: %v", err)
 	}
-	return fmt.Sprintf("host=%s port=%d user=postgres dbname=%s sslmode=disable", c.folder, postgresPort, name)
+	return c.connection(name)
+}
+
+// PostgresServer is a PostgreSQL server of one test's own, which goes down and comes back when the test says so.
+type PostgresServer struct {
+	Connection string // the connection string of its database
+	cluster    *cluster
+}
+
+// OwnPostgres starts a server like the one of Postgres for t alone.
+func OwnPostgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	c, err := startCluster(requirePostgres(t))
+	if err != nil {
+		t.Fatalf("start PostgreSQL: %v", err)
+	}
+	t.Cleanup(c.stop)
+	return &PostgresServer{Connection: c.connection("postgres"), cluster: c}
+}
+
+// Kill takes the server down as a crash does: all sessions are cut off, and what was committed is recovered at the next
+// start.
+func (s *PostgresServer) Kill(t testing.TB) {
+	t.Helper()
+	if err := s.cluster.order("kill"); err != nil {
+		t.Fatalf("kill PostgreSQL: %v", err)
+	}
+}
+
+// Start starts the server again after Kill and waits until it can be used.
+func (s *PostgresServer) Start(t testing.TB) {
+	t.Helper()
+	err := s.cluster.order("start")
+	if err == nil {
+		err = s.cluster.awaitReady()
+	}
+	if err != nil {
+		t.Fatalf("start PostgreSQL again: %v", err)
+	}
+}
+
+// requirePostgres returns the folder of the server's programs, or skips t.
+func requirePostgres(t testing.TB) string {
+	t.Helper()
+	bin := postgresFolder()
+	if bin == "" {
+		missing(t, "PostgreSQL", "apt-get install postgresql")
+	}
+	return bin
 }
 
 // postgresFolder finds the newest server's programs, which Debian keeps out of PATH.
@@ -66,8 +111,9 @@ const postgresPort = 5432
 type cluster struct {
 	bin, folder string
 	account     *syscall.Credential // nil: who runs the test
-	life        io.Closer           // the server ends when this is closed, or when the test's process dies
-	ended       chan struct{}
+	life        io.WriteCloser      // takes orders; the server ends when this is closed, or when the test's process dies
+	done        *bufio.Reader       // a line for each order
+	shell       *exec.Cmd           // takes the orders
 	databases   int
 }
 
@@ -161,10 +207,17 @@ func (c *cluster) run(program string, args ...string) error {
 // serve starts the server under a shell that waits for the end of its input: a test's process that is killed leaves
 // neither server nor files behind.
 func (c *cluster) serve() error {
-	const script = `"$@" >"$0/log" 2>&1 & server=$!
-read -r _
-kill -QUIT $server 2>/dev/null
-wait $server
+	const script = `start() { "$@" >>"$0/log" 2>&1 & server=$!; }
+end() { kill -QUIT $server 2>/dev/null; wait $server; }
+start "$@"
+while read -r order; do
+	case $order in
+	kill) end ;;
+	start) start "$@" ;;
+	esac
+	echo "$order"
+done
+end
 cd / && rm -rf "$0"`
 	cmd := c.command("/bin/sh", "-c", script, c.folder, filepath.Join(c.bin, "postgres"), "-D", c.data(), "-k", c.folder,
 		"-p", strconv.Itoa(postgresPort), "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
@@ -174,15 +227,29 @@ cd / && rm -rf "$0"`
 	if err != nil {
 		return err
 	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	c.life, c.ended = input, make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(c.ended)
-	}()
+	c.life, c.done, c.shell = input, bufio.NewReader(output), cmd
 	return nil
+}
+
+// order has the shell do something and waits until it is done.
+func (c *cluster) order(what string) error {
+	if _, err := io.WriteString(c.life, what+"\n"); err != nil {
+		return err
+	}
+	_, err := c.done.ReadString('\n')
+	return err
+}
+
+// connection is the connection string of a database.
+func (c *cluster) connection(database string) string {
+	return fmt.Sprintf("host=%s port=%d user=postgres dbname=%s sslmode=disable", c.folder, postgresPort, database)
 }
 
 func (c *cluster) awaitReady() error {
@@ -214,7 +281,7 @@ func (c *cluster) createDatabase() (string, error) {
 func (c *cluster) stop() {
 	if c.life != nil {
 		_ = c.life.Close()
-		<-c.ended
+		_ = c.shell.Wait()
 	}
 	_ = os.RemoveAll(c.folder)
 }
