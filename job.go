@@ -91,12 +91,6 @@ func (c checkpoint) text() []byte {
 	return text
 }
 
-func (j *job) enter(p store.Phase) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.progress.Phase = p
-}
-
 // opened notes that both sides are there.
 func (j *job) opened() {
 	j.mu.Lock()

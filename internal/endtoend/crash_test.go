@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,56 +123,107 @@ func TestAKilledProcess(t *testing.T) {
 }
 
 func killAndGoOn(t *testing.T, database string) {
+	c := newCrash(t, database)
+	first := startWorker(t, c.dir)
+	require.Eventually(t, func() bool { return c.result(t).Rank >= 8 }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, first.Process.Kill())
+	_ = first.Wait()
+	require.Eventually(t, func() bool { return c.server.Connections() == 0 }, time.Minute, 10*time.Millisecond, "what it sent before it died arrives first")
+	came := c.result(t).Rank
+	before := c.server.Requests(transfertest.SFTPWrite)
+	c.server.SetFaults(transfertest.SFTPFaults{})
+
+	startWorker(t, c.dir)
+	c.requireDelivered(t)
+	left := int64(64) - came
+	require.LessOrEqual(t, int64(c.server.Requests(transfertest.SFTPWrite)-before), left*8+1,
+		"acknowledged windows are not sent again: %d windows were left, of 8 packets each", left)
+}
+
+// crash is a file of 64 windows for worker processes, on its way to a slow partner.
+type crash struct {
+	server  *transfertest.SFTPServer
+	dir, id string
+	data    []byte
+	client  *transfer.Client // it only submits and lists
+}
+
+func newCrash(t *testing.T, database string) *crash {
 	private, public := newKey(t)
-	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{
+	c := &crash{dir: t.TempDir(), data: content(3, 16<<20)}
+	c.server = transfertest.StartSFTP(t, transfertest.SFTPOptions{
 		User: "alice", AuthorizedKeys: []ssh.PublicKey{public},
 		Faults: transfertest.SFTPFaults{Conn: transfertest.ConnFaults{BytesPerSecond: 8 << 20}},
 	})
-	require.NoError(t, server.MkdirAll("/in"))
-	dir := t.TempDir()
-	data := content(3, 16<<20)
+	require.NoError(t, c.server.MkdirAll("/in"))
 	for name, text := range map[string][]byte{
-		"addr": []byte(server.Addr()), "hostkeys": []byte(strings.Join(server.HostKeys(), "\n")), "key": private, "outbox/a.bin": data,
+		"addr": []byte(c.server.Addr()), "hostkeys": []byte(strings.Join(c.server.HostKeys(), "\n")), "key": private, "outbox/a.bin": c.data,
 		"database": []byte(database),
 	} {
-		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(c.dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(c.dir, name), text, 0o600))
 	}
-	client := crashClient(t, dir) // it only submits and lists
-	out, err := client.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{
+	c.client = crashClient(t, c.dir)
+	out, err := c.client.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{
 		ConnectorID: "acme", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "/in",
 	})
 	require.NoError(t, err)
-	result := func() transfer.ConnectorFileTransferResult {
-		page, err := client.ListFileTransferResults(t.Context(), &transfer.ListFileTransferResultsInput{ConnectorID: "acme", TransferID: out.TransferID})
-		require.NoError(t, err)
-		return page.FileTransferResults[0]
-	}
+	c.id = out.TransferID
+	return c
+}
 
-	first := startWorker(t, dir)
-	require.Eventually(t, func() bool { return result().Rank >= 8 }, time.Minute, 10*time.Millisecond)
-	require.NoError(t, first.Process.Kill())
-	_ = first.Wait()
-	require.Eventually(t, func() bool { return server.Connections() == 0 }, time.Minute, 10*time.Millisecond, "what it sent before it died arrives first")
-	came := result().Rank
-	before := server.Requests(transfertest.SFTPWrite)
-	server.SetFaults(transfertest.SFTPFaults{})
+func (c *crash) result(t *testing.T) transfer.ConnectorFileTransferResult {
+	page, err := c.client.ListFileTransferResults(t.Context(), &transfer.ListFileTransferResultsInput{ConnectorID: "acme", TransferID: c.id})
+	require.NoError(t, err)
+	return page.FileTransferResults[0]
+}
 
-	startWorker(t, dir)
+func (c *crash) requireDelivered(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err = client.Wait(ctx, out.TransferID)
+	_, err := c.client.Wait(ctx, c.id)
 	require.NoError(t, err)
-	r := result()
+	r := c.result(t)
 	require.Equal(t, transfer.TransferTableStatusCompleted, r.StatusCode, r.FailureMessage)
 	require.Equal(t, 2, r.Attempts)
-	got, err := server.ReadFile("/in/a.bin")
+	got, err := c.server.ReadFile("/in/a.bin")
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(data, got), "byte-identical")
-	require.Empty(t, temporary(server.Files()))
-	left := int64(64) - came
-	require.LessOrEqual(t, int64(server.Requests(transfertest.SFTPWrite)-before), left*8+1,
-		"acknowledged windows are not sent again: %d windows were left, of 8 packets each", left)
+	require.True(t, bytes.Equal(c.data, got), "byte-identical")
+	require.Empty(t, temporary(c.server.Files()))
+}
+
+// TestAZombieProcess: a process that was stopped in mid-file and goes on after another one has delivered the file changes
+// nothing any more.
+func TestAZombieProcess(t *testing.T) {
+	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		stopAndGoOn(t, "")
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		stopAndGoOn(t, testenv.Postgres(t))
+	})
+}
+
+func stopAndGoOn(t *testing.T, database string) {
+	c := newCrash(t, database)
+	zombie := startWorker(t, c.dir)
+	require.Eventually(t, func() bool { return c.result(t).Rank >= 8 }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, zombie.Process.Signal(syscall.SIGSTOP))
+	t.Cleanup(func() { _ = zombie.Process.Signal(syscall.SIGCONT) })
+	c.server.SetFaults(transfertest.SFTPFaults{})
+
+	startWorker(t, c.dir)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := c.client.Wait(ctx, c.id)
+	require.NoError(t, err)
+	before := c.result(t)
+	require.Equal(t, 2, before.Attempts)
+	require.NoError(t, zombie.Process.Signal(syscall.SIGCONT))
+	require.Never(t, func() bool { return c.result(t) != before }, 2*time.Second, 50*time.Millisecond)
+	c.requireDelivered(t)
 }
 
 // newKey returns a private key as OpenSSH writes it, and its public half.
