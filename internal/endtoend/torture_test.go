@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,9 +57,11 @@ func (w *torture) client(t *testing.T, log *slog.Logger) *transfer.Client {
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, connector.Close()) })
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
 	storage, err := s3x.New(s3.New(s3.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(w.Endpoint), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(w.AccessKey, w.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(w.AccessKey, w.SecretKey, ""), HTTPClient: &http.Client{Transport: transport},
 	}), s3x.Options{})
 	require.NoError(t, err)
 	st := crashStore(t, w.dir, w.Database)
@@ -239,8 +242,7 @@ func (r *rack) requireDelivered(t *testing.T) {
 // requireNothingAgain reads the workers' logs: a file that had come to some window goes on there, or turns out to have been
 // published.
 func (r *rack) requireNothingAgain(t *testing.T) {
-	type attempt struct{ File, Attempt int64 }
-	lost, published := map[attempt]string{}, map[attempt]bool{}
+	lost, published := map[int64]string{}, map[int64]bool{} // by file
 	wentOn := 0
 	logs, err := filepath.Glob(filepath.Join(r.dir, "*.log"))
 	require.NoError(t, err)
@@ -249,9 +251,8 @@ func (r *rack) requireNothingAgain(t *testing.T) {
 		require.NoError(t, err)
 		for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 			var line struct {
-				attempt
 				Msg  string
-				Rank int
+				File int64
 			}
 			if json.Unmarshal(lines.Bytes(), &line) != nil {
 				continue // the last one of a killed process
@@ -260,14 +261,14 @@ func (r *rack) requireNothingAgain(t *testing.T) {
 			case "file goes on":
 				wentOn++
 			case "file cannot go on where it stopped":
-				lost[line.attempt] = lines.Text()
+				lost[line.File] = lines.Text()
 			case "file was published by an earlier attempt":
-				published[line.attempt] = true
+				published[line.File] = true
 			}
 		}
 	}
-	for a, line := range lost {
-		require.True(t, published[a], line)
+	for file, line := range lost {
+		require.True(t, published[file], line)
 	}
 	t.Logf("%d files, %d kills, %d times a file went on in the middle, %d times it was there already", len(r.files), r.kills, wentOn, len(published))
 }
