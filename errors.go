@@ -53,10 +53,11 @@ const (
 	NoSpace              Code = "NO_SPACE"    // full, or over quota
 	FileExists           Code = "FILE_EXISTS" // and the policy is not to overwrite it
 	IsDirectory          Code = "IS_DIRECTORY"
-	PathEscapes          Code = "PATH_ESCAPES"   // leaves the storage's root, by ".." or by a link
-	SizeMismatch         Code = "SIZE_MISMATCH"  // fewer or more bytes than promised
-	SourceChanged        Code = "SOURCE_CHANGED" // while it was read
-	Cancelled            Code = "CANCELLED"      // by the user; published as it is
+	PathEscapes          Code = "PATH_ESCAPES"    // leaves the storage's root, by ".." or by a link
+	SizeMismatch         Code = "SIZE_MISMATCH"   // fewer or more bytes than promised
+	SourceChanged        Code = "SOURCE_CHANGED"  // while it was read
+	IntegrityError       Code = "INTEGRITY_ERROR" // the content is not what was sent
+	Cancelled            Code = "CANCELLED"       // by the user; published as it is
 )
 
 // Error returns the code's name.

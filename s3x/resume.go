@@ -71,7 +71,7 @@ func (s *Storage) resume(ctx context.Context, at object, o transfer.CreateOption
 			if i < 0 || i >= len(k.parts) || aws.ToInt64(p.Size) != k.length(i) {
 				return lost(fmt.Errorf("part %d has %d bytes", i+1, aws.ToInt64(p.Size)))
 			}
-			k.acknowledge(i, part{etag: p.ETag, crc: p.ChecksumCRC32})
+			k.acknowledge(i, part{etag: p.ETag, sum: c.Checksum.ofPart(p)})
 		}
 	}
 	if k.whole < c.Whole {
