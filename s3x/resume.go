@@ -58,7 +58,10 @@ func (s *Storage) resume(ctx context.Context, at object, o transfer.CreateOption
 	}
 	k := s.sink(at, o, c.upload)
 	pages := s3.NewListPartsPaginator(s.client, &s3.ListPartsInput{Bucket: &at.bucket, Key: &at.key, UploadId: &c.ID})
-	for pages.HasMorePages() {
+	for asked := 0; pages.HasMorePages(); asked++ {
+		if asked > len(k.parts) {
+			return lost(errors.New("the server's list of parts does not end"))
+		}
 		page, err := pages.NextPage(ctx, s.call...)
 		if gone := httpStatus(err) == http.StatusNotFound && apiCode(err) != "NoSuchBucket"; gone {
 			return lost(err)

@@ -36,7 +36,7 @@ func silent(r *http.Request) (*http.Response, error) {
 }
 
 // storageOnWire returns a Storage in bucket b whose requests go to wire, with the SDK's own retries.
-func storageOnWire(t *testing.T, wire httpFunc, o Options) *Storage {
+func storageOnWire(t testing.TB, wire httpFunc, o Options) *Storage {
 	t.Helper()
 	o.Bucket = "b"
 	s, err := New(s3.New(s3.Options{
