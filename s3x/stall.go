@@ -51,7 +51,7 @@ func (c bounded) Do(r *http.Request) (*http.Response, error) {
 	answer, err := c.client.Do(r)
 	w.answered.Store(true)
 	w.timer.Stop()
-	if err != nil {
+	if err != nil || answer == nil || answer.Body == nil {
 		err = w.explain(err)
 		cancel(nil)
 		return answer, err
