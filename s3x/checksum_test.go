@@ -213,14 +213,14 @@ func TestDamagedOnTheWay(t *testing.T) {
 		"signature": {},
 	} {
 		for kind, size := range s.sizes() {
+			var times atomic.Int32
+			client := s3.New(s.client.Options(), func(o *s3.Options) {
+				o.HTTPClient = damage{o.HTTPClient, func(r *http.Request) bool {
+					return r.Method == http.MethodPut && times.Add(-1) >= 0
+				}}
+			})
 			t.Run(name+", "+kind, func(t *testing.T) {
 				t.Parallel()
-				var times atomic.Int32
-				client := s3.New(s.client.Options(), func(o *s3.Options) {
-					o.HTTPClient = damage{o.HTTPClient, func(r *http.Request) bool {
-						return r.Method == http.MethodPut && times.Add(-1) >= 0
-					}}
-				})
 				path := kind + name
 				d := begin(t, s.storageOver(t, client, o), path, random(size), transfer.CreateOptions{})
 				times.Store(integrityRetries)
