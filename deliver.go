@@ -385,7 +385,7 @@ func (d *delivery) keeps(err error) bool {
 		return false
 	}
 	switch CodeOf(err) {
-	case SizeMismatch, SourceChanged, NoSpace: // it would fail in the same way again, or is in the way
+	case SizeMismatch, SourceChanged, IntegrityError, NoSpace: // it would fail in the same way again, or is in the way
 		return false
 	}
 	return d.job.keepCheckpoint()

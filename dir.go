@@ -20,6 +20,11 @@ const dirConcurrency = 4
 // removed: neither ".." nor a symbolic link leads out (PathEscapes). A path with a slash in front is below it too:
 // "/outbox/a.csv" is "outbox/a.csv".
 type Directory struct {
+	// PreserveTimes gives delivered files the modification time of their source, where that is known. A file system that
+	// refuses it does not fail the delivery. Set it before the Directory is used; Dir leaves it false: a file's time is then
+	// that of its delivery, which is what programs expect that take files of some age.
+	PreserveTimes bool
+
 	root    *os.Root
 	escapes error // what os.Root says of a path that leaves it; os does not export it
 }

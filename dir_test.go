@@ -220,6 +220,32 @@ func TestDirFileMode(t *testing.T) {
 }
 
 // TestDirSourceChangedInPlace covers what Storage's own methods cannot do to a file.
+func TestDirPreserveTimes(t *testing.T) {
+	t.Parallel()
+	changed := time.Date(2020, 2, 29, 12, 30, 15, 123456000, time.UTC)
+	for _, c := range []struct {
+		name     string
+		preserve bool
+		modTime  time.Time
+		kept     bool
+	}{
+		{"asked", true, changed, true}, {"not asked", false, changed, false}, {"not known", true, time.Time{}, false},
+	} {
+		for _, policy := range []transfer.Overwrite{transfer.OverwriteReplace, transfer.OverwriteFail} {
+			t.Run(c.name+" "+string(policy), func(t *testing.T) {
+				t.Parallel()
+				d, path := newDir(t)
+				d.PreserveTimes = c.preserve
+				o := transfer.CreateOptions{Overwrite: policy, ModTime: c.modTime}
+				require.NoError(t, storagetest.Write(t.Context(), d, "new/a", []byte("content"), o))
+				info, err := os.Stat(filepath.Join(path, "new", "a"))
+				require.NoError(t, err)
+				require.Equal(t, c.kept, info.ModTime().Equal(changed), "%s", info.ModTime())
+			})
+		}
+	}
+}
+
 func TestDirSourceChangedInPlace(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -432,5 +458,51 @@ func FuzzDirPath(f *testing.F) {
 			isTarget := strings.HasSuffix(name, filepath.Base(left))
 			require.True(t, isTarget || !strings.HasSuffix(left, ".part"), "left behind: %s", left)
 		}
+	})
+}
+
+// FuzzDirCheckpoint goes on from any checkpoint, over any temporary file. What is published is the content, whatever it
+// went on from, and nothing else is touched.
+func FuzzDirCheckpoint(f *testing.F) {
+	const content, key = "0123456789", "0123456789abcdef"
+	path := f.TempDir()
+	d, err := transfer.Dir(path)
+	require.NoError(f, err)
+	f.Cleanup(func() { require.NoError(f, d.Close()) })
+	o := transfer.CreateOptions{Size: int64(len(content)), WindowSize: 4, Key: key}
+	sink, err := d.Create(f.Context(), "a", o)
+	require.NoError(f, err)
+	for i := range 3 {
+		off := int64(i * 4)
+		require.NoError(f, sink.WriteWindow(f.Context(), []byte(content[off:min(off+4, 10)]), off))
+		f.Add(sink.Checkpoint(), []byte(content))
+		f.Add(sink.Checkpoint(), []byte(content[:3]))
+		f.Add(sink.Checkpoint(), []byte("0123xxxx89"))
+	}
+	require.NoError(f, errors.Join(sink.Abort(f.Context()), sink.Close()))
+	f.Add([]byte(`{"size":10,"window":4,"windows":1,"chain":0,"made":1000000}`), []byte(content))
+	f.Add([]byte(`{"size":10,"window":4,"windows":-1,"made":-1}`), []byte{})
+	f.Add([]byte(`{"size":10,"window":4,"windows":9223372036854775807}`), []byte(content))
+	f.Fuzz(func(t *testing.T, checkpoint, temporary []byte) {
+		temp := filepath.Join(path, ".transfer-"+key+".part")
+		require.NoError(t, os.WriteFile(temp, temporary, 0o600))
+		o := o
+		o.Checkpoint = checkpoint
+		sink, err := d.Create(t.Context(), "a", o)
+		if err != nil {
+			require.Equal(t, transfer.CheckpointLost, transfer.CodeOf(err))
+			o.Checkpoint = nil
+			sink, err = d.Create(t.Context(), "a", o)
+			require.NoError(t, err)
+		}
+		for off := int64(0); off < 10; off += 4 {
+			require.NoError(t, sink.WriteWindow(t.Context(), []byte(content[off:min(off+4, 10)]), off))
+		}
+		require.NoError(t, sink.Commit(t.Context(), sha256.Sum256([]byte(content))))
+		require.NoError(t, sink.Close())
+		got, err := os.ReadFile(filepath.Join(path, "a"))
+		require.NoError(t, err)
+		require.Equal(t, content, string(got))
+		require.Equal(t, []string{"a"}, tree(t, path))
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"syscall"
+	"time"
 )
 
 // dirSink is a file on its way into a Directory.
@@ -199,10 +200,18 @@ func (s *dirSink) sync() error {
 	if info.Size() != s.o.Size {
 		return &Error{Code: SizeMismatch, Err: fmt.Errorf("the file has %d bytes, not %d", info.Size(), s.o.Size)}
 	}
+	s.preserveTime()
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
 	return s.Close()
+}
+
+// preserveTime gives the file its source's time, if that is wanted and possible.
+func (s *dirSink) preserveTime() {
+	if s.dir.PreserveTimes && !s.o.ModTime.IsZero() && s.isMine(s.temp) {
+		_ = s.dir.root.Chtimes(s.temp, time.Time{}, s.o.ModTime) // a zero time stays as it is
+	}
 }
 
 // publish gives the file its name. If another sink has published this very file, that is as good.

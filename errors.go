@@ -70,7 +70,7 @@ func (c Code) Error() string { return string(c) }
 func (c Code) Retryable() bool {
 	switch c {
 	case ConnectionError, TimeoutError, HostNotFound, ConnectionRefused, ConnectionLost, PartnerBusy, ConnectTimeout,
-		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged:
+		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError:
 		return true
 	}
 	return false
@@ -90,7 +90,7 @@ var words = map[Code]string{
 	IsDirectory: "is a directory", PathEscapes: "leads out of the storage, by .. or by a link",
 	PermissionDenied: "permission denied", NoSpace: "no space left", SourceChanged: "the file was changed while it was read",
 	SizeMismatch: "the number of bytes is not what was promised", Stalled: "nothing came or went for too long",
-	PathNotFound: "the path does not exist", DirectoryNotFound: "the directory does not exist",
+	IntegrityError: "the content is not what was sent", PathNotFound: "the path does not exist", DirectoryNotFound: "the directory does not exist",
 }
 
 // Error is a failure with its cause. A Storage, Connector or Remote returns it (wrapped or not) where it knows the

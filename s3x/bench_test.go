@@ -27,7 +27,9 @@ func BenchmarkReadWindow(b *testing.B) {
 
 func BenchmarkWriteWindow(b *testing.B) {
 	for name, o := range map[string]Options{
-		"signed": {}, "unsigned": {Payload: PayloadUnsigned}, "CRC32, unsigned": {Payload: PayloadUnsigned, Compat: CompatAWS},
+		"signed": {}, "unsigned": {Payload: PayloadUnsigned},
+		"CRC32, unsigned":     {Payload: PayloadUnsigned, Checksum: ChecksumCRC32},
+		"CRC64NVME, unsigned": {Payload: PayloadUnsigned, Checksum: ChecksumCRC64NVME},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := real(b)
@@ -58,5 +60,18 @@ func BenchmarkSmallPut(b *testing.B) {
 		require.NoError(b, sink.WriteWindow(b.Context(), p, 0))
 		require.NoError(b, sink.Commit(b.Context(), sum))
 		require.NoError(b, sink.Close())
+	}
+}
+
+func BenchmarkChecksum(b *testing.B) {
+	p := random(benchWindow)
+	for _, c := range []Checksum{ChecksumCRC64NVME, ChecksumCRC32} {
+		b.Run(string(c), func(b *testing.B) {
+			b.SetBytes(benchWindow)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.sum(p)
+			}
+		})
 	}
 }

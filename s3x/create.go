@@ -87,7 +87,7 @@ func (s *Storage) refuseExisting(ctx context.Context, op string, at object) erro
 	case httpStatus(err) == http.StatusForbidden && !s.o.NoConditionalWrites:
 		return nil // who may write but not read learns it at Commit
 	}
-	return fail(op, at.path, err)
+	return fail(op, at.path, s.explain(ctx, at, err))
 }
 
 // ifNoneMatch is the condition under which the server publishes the object.
@@ -117,7 +117,7 @@ func (s *Storage) settle(ctx context.Context, at object, conditional bool, deliv
 	unsure := exists || conflict || noAnswer || code == "NoSuchUpload"
 	if unsure && ctx.Err() == nil {
 		head, headErr := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &at.bucket, Key: &at.key}, s.call...)
-		if headErr == nil && head.Metadata[metaDelivery] == delivery {
+		if headErr == nil && delivery != "" && head.Metadata[metaDelivery] == delivery {
 			return nil
 		}
 		exists = exists || conditional && headErr == nil

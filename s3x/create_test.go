@@ -280,7 +280,7 @@ func TestCommitRefused(t *testing.T) {
 		{403, "AccessDenied", transfer.PermissionDenied, ""},
 		{507, "InsufficientStorage", transfer.NoSpace, ""},
 		{400, "EntityTooLarge", transfer.NoSpace, ""},
-		{400, "BadDigest", transfer.ConnectionLost, ""},
+		{400, "BadDigest", transfer.IntegrityError, ""},
 	} {
 		t.Run(c.answer, func(t *testing.T) {
 			t.Parallel()

@@ -28,11 +28,24 @@
 // UnsupportedOperationError unless Options.NoConditionalWrites is set; one that ignores it leaves only the first check,
 // which can lose a race.
 //
-// # Checksums
+// # Integrity
 //
-// On AWS, PutObject carries x-amz-checksum-sha256, from the sum that was computed anyway, and each part a CRC32, of
-// which S3 makes one for the whole object. Other servers get no checksum header (see [Compat]). The signature covers
+// On AWS, PutObject carries x-amz-checksum-sha256, from the sum that was computed anyway, and each part of an upload a
+// CRC64NVME. CompleteMultipartUpload carries that of the whole object, which S3 compares with what it makes of the
+// parts, and keeps (ChecksumType FULL_OBJECT). Other servers get no checksum header unless Options.Checksum asks for it
+// (see [Compat]); versitygw is tested to compare all of them, gofakes3 takes them and looks away. The signature covers
 // the body of every PutObject, at no cost, and of parts over http; parts over https are left to TLS (see [Payload]).
+//
+// Bytes that a server refuses because they are not those of the checksum are sent three times; then, and if the object
+// as a whole is another one, the file fails with [transfer.IntegrityError].
+//
+// # Faults
+//
+// The client's Retryer sends a request again that got no answer, a 5xx or a refusal to hurry; three times by default. A
+// body that breaks off in the middle of a window is asked for again from there, up to three times a window. A request of
+// which nothing comes or goes for Options.StallTimeout is given up and counts as one that got no answer. So each ends,
+// with PartnerBusy (503, 429), ConnectionError (other 5xx), ConnectionLost, Stalled and the like, all of which are
+// retryable; PermissionDenied, AuthenticationFailed and PathNotFound (no such bucket) are not.
 //
 // # Permissions
 //
@@ -40,10 +53,17 @@
 //   - s3:ListBucket, so that a missing object is FileNotFound and not PermissionDenied
 //   - s3:PutObject to deliver; s3:GetObject too for overwrite policies other than REPLACE, to look before the transfer
 //   - s3:AbortMultipartUpload and s3:ListMultipartUploadParts for files of several windows
+//   - s3:ListBucketMultipartUploads for AbortUploads
 //
 // # What it leaves behind
 //
 // Nothing but the objects, if each delivery ends with Commit or Abort. A multipart upload whose process died before its
-// Checkpoint was stored is found by nobody: it is invisible and costs storage. Give every bucket a lifecycle rule
-// (AbortIncompleteMultipartUpload) some days longer than the longest pause of a transfer.
+// Checkpoint was stored is known to nobody: it is invisible and costs storage. A later attempt cannot look for it, because
+// nothing that S3 lists of an upload tells whose it is: key, id, time and account, but neither metadata nor tags, and a
+// part's ETag only that somebody sends the same bytes, perhaps at this moment. So give every bucket a lifecycle rule some
+// days longer than the longest pause of a transfer,
+//
+//	{"ID": "uploads", "Status": "Enabled", "Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
+//
+// or, on servers without them, call AbortUploads now and then.
 package s3x

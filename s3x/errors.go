@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/aws/smithy-go"
@@ -59,6 +60,8 @@ var codes = map[string]transfer.Code{
 	"SlowDown":                       transfer.PartnerBusy,
 	"RequestLimitExceeded":           transfer.PartnerBusy,
 	"BandwidthLimitExceeded":         transfer.PartnerBusy,
+	"ServiceUnavailable":             transfer.PartnerBusy,
+	"TooManyRequests":                transfer.PartnerBusy,
 	"ThrottlingException":            transfer.PartnerBusy,
 	"OperationAborted":               transfer.PartnerBusy,
 	"ConditionalRequestConflict":     transfer.PartnerBusy,
@@ -67,9 +70,9 @@ var codes = map[string]transfer.Code{
 	"QuotaExceeded":                  transfer.NoSpace,
 	"XMinioStorageFull":              transfer.NoSpace,
 	"XMinioAdminBucketQuotaExceeded": transfer.NoSpace,
-	"BadDigest":                      transfer.ConnectionLost, // the bytes were damaged on their way
-	"XAmzContentSHA256Mismatch":      transfer.ConnectionLost,
-	"XAmzContentChecksumMismatch":    transfer.ConnectionLost,
+	"BadDigest":                      transfer.IntegrityError, // the bytes were damaged on their way
+	"XAmzContentSHA256Mismatch":      transfer.IntegrityError,
+	"XAmzContentChecksumMismatch":    transfer.IntegrityError,
 	"IncompleteBody":                 transfer.ConnectionLost,
 	"NoSuchUpload":                   transfer.SizeMismatch, // parts that were acknowledged are gone
 	"InvalidPart":                    transfer.SizeMismatch,
@@ -87,10 +90,17 @@ var statuses = map[int]transfer.Code{
 	http.StatusInsufficientStorage: transfer.NoSpace,
 }
 
+// sumDiffers is what the SDK says of a body whose checksum is not the one that the server sent. It has no type.
+const sumDiffers = "checksum did not match"
+
 // classify returns the cause of a failed request, or "" if there is nothing better than what transfer.CodeOf says.
 func classify(err error) transfer.Code {
-	if err == nil || errors.Is(err, context.Canceled) {
+	var stalled *stalledError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
 		return ""
+	case errors.As(err, &stalled):
+		return transfer.Stalled
 	}
 	if code, ok := codes[apiCode(err)]; ok {
 		return code
@@ -134,6 +144,8 @@ func networkCode(err error) transfer.Code {
 		return transfer.ConnectionRefused
 	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return transfer.ConnectionLost
+	case strings.Contains(err.Error(), sumDiffers):
+		return transfer.IntegrityError
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -74,4 +75,23 @@ func ExampleNew_compatible() {
 	// Output:
 	// hello (etag:5d41402abc4b2a76b9719d911017c592)
 	// PATH_ESCAPES
+}
+
+// A janitor, called once a day, for servers without lifecycle rules.
+func ExampleStorage_AbortUploads() {
+	server := httptest.NewServer(gofakes3.New(s3mem.New(), gofakes3.WithAutoBucket(true)).Server())
+	defer server.Close()
+	storage, err := s3x.New(s3.New(s3.Options{
+		Region:       "us-east-1",
+		BaseEndpoint: aws.String(server.URL),
+		UsePathStyle: true,
+		Credentials:  credentials.NewStaticCredentialsProvider("KEY", "SECRET", ""),
+		HTTPClient:   server.Client(),
+	}), s3x.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	aborted, err := storage.AbortUploads(context.Background(), "/partners/inbox/", 7*24*time.Hour)
+	fmt.Println(aborted, "uploads aborted,", "error:", err)
+	// Output: 0 uploads aborted, error: <nil>
 }

@@ -2,6 +2,7 @@ package s3x
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -18,15 +19,20 @@ func TestNew(t *testing.T) {
 	client := s3.New(s3.Options{Region: "us-east-1"})
 	s, err := New(client, Options{})
 	require.NoError(t, err)
-	require.Equal(t, Options{PartConcurrency: 4, MaxParts: 10_000, Compat: CompatAuto, Payload: PayloadAuto}, s.o)
-	require.True(t, s.checksums)
+	require.Equal(t, Options{
+		PartConcurrency: 4, MaxParts: 10_000, Compat: CompatAuto, Checksum: ChecksumAuto, Payload: PayloadAuto,
+		StallTimeout: time.Minute,
+	}, s.o)
+	require.Equal(t, ChecksumCRC64NVME, s.checksum)
 
 	_, err = New(client, Options{
-		Bucket: "a/b", Prefix: "x/../y", PartConcurrency: -1, MaxParts: -1, Compat: "x", Payload: "y",
+		Bucket: "a/b", Prefix: "x/../y", PartConcurrency: -1, MaxParts: -1, Compat: "x", Payload: "y", Checksum: "MD5",
+		StallTimeout: -2,
 	})
 	for _, hint := range []string{
 		"put what follows the name into Options.Prefix", `a segment ".."`, "PartConcurrency is -1 (use 1 or more, or 0 for 4)",
 		"MaxParts is -1", "use CompatAuto", "use PayloadAuto",
+		"use ChecksumAuto", "StallTimeout is -2ns (use a positive one",
 	} {
 		require.ErrorContains(t, err, hint)
 	}
@@ -66,8 +72,8 @@ func TestCompatAuto(t *testing.T) {
 	client := s3.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String("http://localhost:9000")})
 	s, err := New(client, Options{})
 	require.NoError(t, err)
-	require.False(t, s.checksums)
+	require.Equal(t, ChecksumNone, s.checksum)
 	s, err = New(client, Options{Compat: CompatAWS})
 	require.NoError(t, err)
-	require.True(t, s.checksums)
+	require.Equal(t, ChecksumCRC64NVME, s.checksum)
 }

@@ -72,6 +72,12 @@ func FuzzLocate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, s := range []*Storage{folder, free} {
+			if under, err := s.locatePrefix(path); err == nil {
+				require.True(t, strings.HasPrefix(under.key, s.o.Prefix))
+				require.NotContains(t, strings.Split(under.key, "/"), "..")
+				require.NotEmpty(t, under.bucket)
+				require.NotContains(t, under.bucket, "/")
+			}
 			at, err := s.locate("open", path)
 			if err != nil {
 				require.NotEqual(t, transfer.UnknownError, transfer.CodeOf(err))

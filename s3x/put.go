@@ -58,19 +58,23 @@ func (k *putSink) Commit(ctx context.Context, sum [sha256.Size]byte) error {
 	in := &s3.PutObjectInput{
 		Bucket:        &k.at.bucket,
 		Key:           &k.at.key,
-		Body:          bytes.NewReader(body),
 		ContentLength: aws.Int64(k.o.Size),
 		IfNoneMatch:   s.ifNoneMatch(k.o),
 		Metadata:      map[string]string{metaSHA256: hexSum, metaDelivery: k.delivery},
 	}
-	if s.checksums {
+	if s.checksum.sums() {
 		in.ChecksumSHA256 = aws.String(base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	call := s.part
 	if s.o.Payload != PayloadUnsigned {
 		call = append(call[:len(call):len(call)], withPayloadHash(hexSum))
 	}
-	if _, err := s.client.PutObject(ctx, in, call...); err != nil {
+	err := resent(func() error {
+		in.Body = bytes.NewReader(body)
+		_, err := s.client.PutObject(ctx, in, call...)
+		return err
+	})
+	if err != nil {
 		return s.settle(ctx, k.at, in.IfNoneMatch != nil, k.delivery, err)
 	}
 	return nil

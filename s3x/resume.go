@@ -58,7 +58,10 @@ func (s *Storage) resume(ctx context.Context, at object, o transfer.CreateOption
 	}
 	k := s.sink(at, o, c.upload)
 	pages := s3.NewListPartsPaginator(s.client, &s3.ListPartsInput{Bucket: &at.bucket, Key: &at.key, UploadId: &c.ID})
-	for pages.HasMorePages() {
+	for asked := 0; pages.HasMorePages(); asked++ {
+		if asked > len(k.parts) {
+			return lost(errors.New("the server's list of parts does not end"))
+		}
 		page, err := pages.NextPage(ctx, s.call...)
 		if gone := httpStatus(err) == http.StatusNotFound && apiCode(err) != "NoSuchBucket"; gone {
 			return lost(err)
@@ -71,7 +74,7 @@ func (s *Storage) resume(ctx context.Context, at object, o transfer.CreateOption
 			if i < 0 || i >= len(k.parts) || aws.ToInt64(p.Size) != k.length(i) {
 				return lost(fmt.Errorf("part %d has %d bytes", i+1, aws.ToInt64(p.Size)))
 			}
-			k.acknowledge(i, part{etag: p.ETag, crc: p.ChecksumCRC32})
+			k.acknowledge(i, part{etag: p.ETag, sum: c.Checksum.ofPart(p)})
 		}
 	}
 	if k.whole < c.Whole {

@@ -3,7 +3,12 @@ package s3x
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -129,14 +134,65 @@ func TestResumeLater(t *testing.T) {
 	require.Equal(t, 1, s.openUploads(t))
 }
 
-func FuzzCheckpoint(f *testing.F) {
-	for _, seed := range []string{`{"id":"u","size":1,"window":1,"whole":1}`, `{"id":""}`, `{"id":"u","whole":-1}`, `[]`, ``} {
-		f.Add([]byte(seed))
+// TestEndlessParts is on a server that has always one more page of parts.
+func TestEndlessParts(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	s := storageOnWire(t, func(*http.Request) (*http.Response, error) {
+		page := fmt.Sprintf("<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>%d</NextPartNumberMarker></ListPartsResult>", asked.Add(1))
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(page))}, nil
+	}, Options{})
+	requireCode(t, transfer.CheckpointLost, allRequests["resume"](t.Context(), s), "does not end")
+	require.LessOrEqual(t, asked.Load(), int32(3+2*abortAttempts))
+}
+
+// FuzzResume goes on from any checkpoint with any list of parts. What is missing is known to be missing.
+func FuzzResume(f *testing.F) {
+	const window, size = 1 << 10, 3<<10 + 5
+	list := func(parts string) string { return "<ListPartsResult>" + parts + "</ListPartsResult>" }
+	one := func(number, size int) string {
+		return fmt.Sprintf("<Part><PartNumber>%d</PartNumber><ETag>x</ETag><Size>%d</Size></Part>", number, size)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if c, err := parseCheckpoint(data); err == nil {
-			require.NotEmpty(t, c.ID)
-			require.GreaterOrEqual(t, c.Whole, 0)
+	for _, seed := range []string{
+		`{"id":"u","size":3077,"window":1024,"whole":1}`, `{"id":"","size":3077,"window":1024}`, `{"id":"u","whole":-1}`, `[]`, ``,
+		`{"id":"u","delivery":"d","checksum":"CRC64NVME","size":3077,"window":1024,"whole":0}`,
+		`{"id":"u","delivery":"d","checksum":"MD5","size":3077,"window":1024,"whole":0}`,
+	} {
+		f.Add([]byte(seed), list(one(1, window)+one(2, window)))
+		f.Add([]byte(seed), list(one(1, window)+one(2, window)+one(3, window)+one(4, 5)))
+		f.Add([]byte(seed), list(one(0, window)+one(5, 1)))
+		f.Add([]byte(seed), list(one(-2147483648, 5)))
+		f.Add([]byte(seed), list("<IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>"))
+		f.Add([]byte(seed), "<Error>")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, parts string) {
+		s := storageOnWire(t, func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			switch {
+			case r.Method == http.MethodGet:
+				_, _ = io.WriteString(w, parts)
+			case r.Method == http.MethodDelete:
+				answer(w, 404, "NoSuchUpload")
+			}
+			return w.Result(), nil
+		}, Options{})
+		s.call = append(s.call, func(o *s3.Options) { o.Retryer = aws.NopRetryer{} }) // no pauses
+		sink, err := s.Create(t.Context(), "a", transfer.CreateOptions{Size: size, WindowSize: window, Checkpoint: data})
+		if len(data) == 0 || err != nil {
+			require.True(t, len(data) == 0 || transfer.CodeOf(err) != "", "%v", err)
+			return
 		}
+		k := sink.(*uploadSink)
+		require.NotEmpty(t, k.upload.ID)
+		require.NotNil(t, k.Checkpoint())
+		here := 0
+		for _, p := range k.parts {
+			if p.etag != nil {
+				here++
+			}
+		}
+		_, err = k.completed()
+		require.Equal(t, here < len(k.parts), err != nil)
+		k.objectSum()
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -21,6 +22,7 @@ import (
 type API interface {
 	s3.HeadObjectAPIClient
 	s3.ListPartsAPIClient
+	s3.ListMultipartUploadsAPIClient
 	Options() s3.Options
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
@@ -46,11 +48,17 @@ type Options struct {
 	MaxParts int
 	// Compat says whether the server is AWS. Empty is CompatAuto.
 	Compat Compat
+	// Checksum says which checksum goes with what is delivered. Empty is ChecksumAuto.
+	Checksum Checksum
 	// Payload says whether the signature of a part covers its bytes. Empty is PayloadAuto.
 	Payload Payload
 	// NoConditionalWrites is for servers that refuse If-None-Match (Backblaze B2). An overwrite policy other than REPLACE is then
 	// kept by asking right before the object is written, so that a file which appears in that moment is replaced.
 	NoConditionalWrites bool
+	// StallTimeout limits how long nothing comes or goes of a request: it is then given up, and sent again as often as
+	// the client's Retryer allows (three times by default), before the file fails with Stalled. To complete an upload
+	// a server may take ten times as long. 0 is 60 s, −1 no limit.
+	StallTimeout time.Duration
 }
 
 // Compat says which checksums the server understands.
@@ -81,17 +89,19 @@ const (
 const (
 	defaultPartConcurrency = 4
 	defaultMaxParts        = 10_000
+	defaultStallTimeout    = 60 * time.Second
 	minPartSize            = 5 << 20 // of all parts but the last (Amazon S3 User Guide, "multipart upload limits")
 )
 
 // Storage is a [transfer.Storage] whose files are S3 objects. It is safe for concurrent use and starts no goroutines.
 type Storage struct {
-	client    API
-	o         Options
-	minPart   int64               // lower in tests only
-	checksums bool                // the server is AWS
-	call      []func(*s3.Options) // for each request
-	part      []func(*s3.Options) // for each UploadPart
+	client   API
+	o        Options
+	minPart  int64               // lower in tests only
+	checksum Checksum            // of what is delivered; never ChecksumAuto
+	call     []func(*s3.Options) // for each request
+	part     []func(*s3.Options) // for each UploadPart
+	complete []func(*s3.Options) // for each CompleteMultipartUpload
 }
 
 var _ transfer.Storage = (*Storage)(nil)
@@ -107,11 +117,10 @@ func New(client API, o Options) (*Storage, error) {
 		return nil, err
 	}
 	resolved := client.Options()
-	s := &Storage{client: client, o: o, minPart: minPartSize, checksums: o.Compat == CompatAWS}
-	if o.Compat == CompatAuto {
-		s.checksums = isAWS(resolved)
-	}
-	if !s.checksums {
+	s := &Storage{client: client, o: o, minPart: minPartSize}
+	amazon := o.Compat == CompatAWS || o.Compat == CompatAuto && isAWS(resolved)
+	s.checksum = o.Checksum.on(amazon)
+	if !amazon || s.checksum == ChecksumNone {
 		s.call = append(s.call, func(o *s3.Options) {
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
@@ -119,6 +128,9 @@ func New(client API, o Options) (*Storage, error) {
 	}
 	// a part of an object has no checksum to validate, and the SDK would complain of each
 	s.call = append(s.call, func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true })
+	s.complete = append(s.complete, s.call...)
+	s.complete = append(s.complete, boundedBy(o.StallTimeout*completePatience))
+	s.call = append(s.call, boundedBy(o.StallTimeout))
 	s.part = append(s.part, s.call...)
 	switch o.Payload {
 	case PayloadSigned:
@@ -142,8 +154,14 @@ func (o Options) withDefaults() Options {
 	if o.Compat == "" {
 		o.Compat = CompatAuto
 	}
+	if o.Checksum == "" {
+		o.Checksum = ChecksumAuto
+	}
 	if o.Payload == "" {
 		o.Payload = PayloadAuto
+	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStallTimeout
 	}
 	return o
 }
@@ -161,6 +179,8 @@ func (o Options) validate() error {
 	wrong(o.PartConcurrency < 0, "PartConcurrency is %d (use 1 or more, or 0 for %d)", o.PartConcurrency, defaultPartConcurrency)
 	wrong(o.MaxParts < 0 || o.MaxParts > math.MaxInt32, "MaxParts is %d (use 1 or more, or 0 for %d)", o.MaxParts, defaultMaxParts)
 	wrong(o.Compat != CompatAuto && o.Compat != CompatAWS && o.Compat != CompatOther, "Compat is %q (use CompatAuto, CompatAWS or CompatOther)", o.Compat)
+	wrong(!o.Checksum.valid(), "Checksum is %q (use ChecksumAuto, ChecksumCRC64NVME, ChecksumCRC32 or ChecksumNone)", o.Checksum)
+	wrong(o.StallTimeout < -1, "StallTimeout is %s (use a positive one, 0 for %s, or -1 for no limit)", o.StallTimeout, defaultStallTimeout)
 	wrong(o.Payload != PayloadAuto && o.Payload != PayloadSigned && o.Payload != PayloadUnsigned, "Payload is %q (use PayloadAuto, PayloadSigned or PayloadUnsigned)", o.Payload)
 	return errors.Join(errs...)
 }

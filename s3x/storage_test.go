@@ -26,10 +26,19 @@ func TestStorage(t *testing.T) {
 					root = "/" + s.bucket
 				}
 				storagetest.Run(t, func(*testing.T) transfer.Storage { return storage }, storagetest.Options{
-					Root: root, WindowSize: s.window, Resume: true, Flat: true,
-					Leftovers: func(t *testing.T) []string { return s.keys(t) },
+					Root: root, WindowSize: s.window, Resume: true, Flat: true, Orphans: true,
+					Leftovers: func(t *testing.T) []string { return append(s.keys(t), s.unfinished(t)...) },
 				})
 			})
 		}
 	})
+}
+
+// unfinished names the open uploads.
+func (s *server) unfinished(t *testing.T) []string {
+	keys := s.uploadKeys(t)
+	for i := range keys {
+		keys[i] += " (upload)"
+	}
+	return keys
 }

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"net/http"
 	"sync"
 
@@ -21,6 +18,9 @@ import (
 // abortAttempts is how often Abort makes sure that parts which were on their way have not survived it (Amazon S3 API
 // Reference, AbortMultipartUpload).
 const abortAttempts = 3
+
+// integrityRetries is how often bytes are sent again that were damaged on their way.
+const integrityRetries = 2
 
 // uploadSink receives a file as the parts of a multipart upload. Window i is part i+1.
 type uploadSink struct {
@@ -37,27 +37,27 @@ type uploadSink struct {
 
 // upload names a multipart upload.
 type upload struct {
-	ID        string `json:"id"`
-	Delivery  string `json:"delivery"`
-	Checksums bool   `json:"checksums,omitempty"` // it was begun with CRC32
+	ID       string   `json:"id"`
+	Delivery string   `json:"delivery"`
+	Checksum Checksum `json:"checksum"` // that it was begun with
 }
 
 // part is what the server has acknowledged of a window.
 type part struct {
 	etag *string // nil if it has not come yet
-	crc  *string
+	sum  *string
 }
 
 // begin starts a new multipart upload.
 func (s *Storage) begin(ctx context.Context, at object, o transfer.CreateOptions) (transfer.Sink, error) {
-	u := upload{Delivery: newDelivery(), Checksums: s.checksums}
+	u := upload{Delivery: newDelivery(), Checksum: s.checksum}
 	in := &s3.CreateMultipartUploadInput{
 		Bucket:   &at.bucket,
 		Key:      &at.key,
 		Metadata: map[string]string{metaDelivery: u.Delivery},
 	}
-	if u.Checksums {
-		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
+	if u.Checksum.sums() {
+		in.ChecksumAlgorithm, in.ChecksumType = u.Checksum.algorithm(), types.ChecksumTypeFullObject
 	}
 	out, err := s.client.CreateMultipartUpload(ctx, in, s.call...)
 	if err != nil {
@@ -88,21 +88,36 @@ func (k *uploadSink) WriteWindow(ctx context.Context, p []byte, off int64) error
 		Key:           &k.at.key,
 		UploadId:      &k.upload.ID,
 		PartNumber:    aws.Int32(int32(i + 1)),
-		Body:          bytes.NewReader(p),
 		ContentLength: aws.Int64(int64(len(p))),
 	}
-	if k.upload.Checksums {
-		in.ChecksumCRC32 = aws.String(crcOf(p))
-	}
-	out, err := k.storage.client.UploadPart(ctx, in, k.storage.part...)
+	sum := k.upload.Checksum.sum(p)
+	in.ChecksumCRC64NVME, in.ChecksumCRC32 = k.upload.Checksum.split(sum)
+	var out *s3.UploadPartOutput
+	err := resent(func() (err error) {
+		in.Body = bytes.NewReader(p)
+		out, err = k.storage.client.UploadPart(ctx, in, k.storage.part...)
+		return err
+	})
 	if err != nil {
 		return fail("write", k.at.path, err)
 	}
 	if out.ETag == nil {
 		return because("write", k.at.path, transfer.WriteFileError, "the server gives no ETag for a part (a proxy may drop it)", nil)
 	}
-	k.acknowledge(i, part{etag: out.ETag, crc: in.ChecksumCRC32})
+	k.acknowledge(i, part{etag: out.ETag, sum: sum})
 	return nil
+}
+
+// resent calls send again while the server says that what it got is not what was sent: the SDK does not.
+func resent(send func() error) error {
+	err := send()
+	for range integrityRetries {
+		if classify(err) != transfer.IntegrityError {
+			break
+		}
+		err = send()
+	}
+	return err
 }
 
 func (k *uploadSink) acknowledge(i int, p part) {
@@ -114,7 +129,7 @@ func (k *uploadSink) acknowledge(i int, p part) {
 	}
 }
 
-// Commit completes the upload. The server makes the sum of the parts' CRC32 on AWS; sum is not sent.
+// Commit completes the upload. S3 knows no SHA-256 of an object that was sent in parts, so sum is not sent.
 func (k *uploadSink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 	parts, err := k.completed()
 	if err != nil {
@@ -131,16 +146,36 @@ func (k *uploadSink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 		IfNoneMatch:     s.ifNoneMatch(k.o),
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}
-	if k.upload.Checksums {
+	whole := k.objectSum()
+	if k.upload.Checksum.sums() {
 		in.ChecksumType, in.MpuObjectSize = types.ChecksumTypeFullObject, aws.Int64(k.o.Size)
+		in.ChecksumCRC64NVME, in.ChecksumCRC32 = k.upload.Checksum.split(whole)
 	}
-	if _, err := s.client.CompleteMultipartUpload(ctx, in, s.call...); err != nil {
+	out, err := s.client.CompleteMultipartUpload(ctx, in, s.complete...)
+	if err != nil {
 		if err := s.settle(ctx, k.at, in.IfNoneMatch != nil, k.upload.Delivery, err); err != nil {
 			return err
 		}
+	} else if got := k.upload.Checksum.ofObject(out); got != nil && whole != nil && *got != *whole {
+		return because("commit", k.at.path, transfer.IntegrityError, fmt.Sprintf("the object's %s is %s, not %s", k.upload.Checksum, *got, *whole), nil)
 	}
 	k.end()
 	return nil
+}
+
+// objectSum is the checksum of the whole object, from those of its parts, or nil if one of them is not known.
+func (k *uploadSink) objectSum() *string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c, whole := k.upload.Checksum, uint64(0)
+	for i, p := range k.parts {
+		sum, err := c.decode(p.sum)
+		if err != nil {
+			return nil
+		}
+		whole = c.combine(whole, sum, k.length(i))
+	}
+	return c.encode(whole)
 }
 
 // completed lists all parts, or says how many bytes are missing.
@@ -156,7 +191,8 @@ func (k *uploadSink) completed() ([]types.CompletedPart, error) {
 		if p.etag == nil {
 			missing += k.length(i)
 		}
-		parts[i] = types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: p.etag, ChecksumCRC32: p.crc}
+		parts[i] = types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: p.etag}
+		parts[i].ChecksumCRC64NVME, parts[i].ChecksumCRC32 = k.upload.Checksum.split(p.sum)
 	}
 	if missing > 0 {
 		return nil, because("commit", k.at.path, transfer.SizeMismatch, fmt.Sprintf("%d of %d bytes have not come", missing, k.o.Size), nil)
@@ -202,11 +238,4 @@ func (s *Storage) abort(ctx context.Context, at object, id string) error {
 		}
 	}
 	return because("abort", at.path, transfer.DeleteError, "parts of the upload are still there", nil)
-}
-
-// crcOf is the CRC32 of p as S3 writes it.
-func crcOf(p []byte) string {
-	var sum [crc32.Size]byte
-	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(p))
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -16,7 +16,9 @@ func (s *suite) deliveryCases() []testCase {
 		{"a file of any size arrives as it was sent", s.anySize},
 		{"nothing is visible before Commit", s.invisible},
 		{"Abort leaves nothing", s.abort},
+		{"Abort twice is fine", s.abortTwice},
 		{"Abort after Commit does nothing", s.abortAfterCommit},
+		{"Open after Commit gives the committed version", s.readBack},
 		{"Close without Commit publishes nothing", s.closeOnly},
 		{"Commit fails if a window is missing", s.missingWindow},
 		{"neither fewer nor more bytes than promised are published", s.wrongLength},
@@ -74,6 +76,45 @@ func (s *suite) abort(t *testing.T) {
 			require.NoError(t, d.close())
 			s.requireMissing(t, path)
 			s.requireNoLeftovers(t, d)
+		})
+	}
+}
+
+func (s *suite) abortTwice(t *testing.T) {
+	for _, windows := range []int64{1, 3} {
+		t.Run(fmt.Sprint(windows, " windows"), func(t *testing.T) {
+			t.Parallel()
+			path, old := s.path("twice"), content(100)
+			s.write(t, path, old)
+			d := s.begin(t, path, content(s.size(windows, 0)), transfer.CreateOptions{})
+			require.NoError(t, d.writeWindow(t.Context(), 0))
+			for range 2 {
+				require.NoError(t, d.sink.Abort(t.Context()))
+				s.requireContent(t, path, old)
+				s.requireNoLeftovers(t, d)
+			}
+			require.NoError(t, d.close())
+		})
+	}
+}
+
+// readBack is what reading a delivered file back relies on: the version that was committed last is there at once, for
+// every session, even before the sink is closed.
+func (s *suite) readBack(t *testing.T) {
+	for name, size := range map[string]int{"0": 0, "1 window": s.size(1, -1), "3 windows": s.size(2, 1)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := s.path("back")
+			for range 3 { // contents as long as the one before
+				d := s.begin(t, path, content(size), transfer.CreateOptions{})
+				require.NoError(t, d.writeAll(t.Context()))
+				require.NoError(t, d.commit(t.Context()))
+				s.requireContent(t, path, d.data)
+				require.NoError(t, d.sink.Abort(t.Context()))
+				s.requireContent(t, path, d.data)
+				require.NoError(t, d.close())
+				s.requireContent(t, path, d.data)
+			}
 		})
 	}
 }

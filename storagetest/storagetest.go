@@ -45,6 +45,9 @@ type Options struct {
 	// RacyOverwrite says that a file which appears between Create and Commit may be replaced even if the overwrite
 	// policy forbids it. Create refuses to replace in every case.
 	RacyOverwrite bool
+	// Orphans says that a delivery which begins again without its Checkpoint does not find what the attempt before it
+	// left, as an upload to S3 does not. It stays until somebody else removes it.
+	Orphans bool
 	// Leftovers, if not nil, returns the names of all files there are, temporary ones and unfinished uploads too.
 	// The suite then checks that a delivery that has ended left no name that holds the target's name or the delivery's
 	// Key, but the target itself. An unfinished upload needs something after its target's name: "bucket/a.csv (upload)".
