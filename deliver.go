@@ -249,7 +249,9 @@ func (d *delivery) move(dst Sink) (err error) {
 	}()
 	j.begin(d.src.Info(), d.window, d.at, dst)
 	if c.windows() > 1 {
-		hint(e.flush) // so that a crash from now on leaves a checkpoint behind
+		if err := e.awaitRecord(j.moving, j); err != nil {
+			return err
+		}
 	}
 	return guarded(func() error { return d.finish(c) })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -52,6 +53,8 @@ type engine struct {
 	jobsEnded chan struct{} // closed: every job has handed in its outcome
 	ended     chan struct{} // closed: every goroutine has ended
 	jobs      sync.WaitGroup
+
+	away atomic.Bool // outcomes cannot be written just now
 
 	mu      sync.Mutex // guards running
 	running map[*job]struct{}
@@ -183,7 +186,7 @@ func isClosed(c <-chan struct{}) bool {
 // claim takes as many files as there is room for and reports whether there may be more and room for them.
 func (e *engine) claim(ctx context.Context) bool {
 	room := e.cfg.MaxFiles - e.count()
-	if room <= 0 || len(e.limits) == 0 || ctx.Err() != nil {
+	if room <= 0 || len(e.limits) == 0 || ctx.Err() != nil || e.away.Load() {
 		return false
 	}
 	limits, probes := e.gates()
@@ -433,6 +436,7 @@ func (e *engine) update(changes []store.Change) ([]error, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.cut), storeTimeout)
 		verdicts, err := e.store.Update(ctx, changes)
 		cancel()
+		e.away.Store(err != nil)
 		if err == nil {
 			return verdicts, nil
 		}

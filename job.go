@@ -39,6 +39,8 @@ type job struct {
 	identity string        // of the pinned source
 	at       position
 	sink     Sink // asked for its checkpoint
+	offered  bool // a change has that checkpoint
+	recorded bool // and was written
 }
 
 func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
@@ -288,6 +290,7 @@ func (j *job) change(lease time.Duration) store.Change {
 	defer j.mu.Unlock()
 	if j.state == store.Running {
 		j.progress.Checkpoint = j.makeCheckpoint().text()
+		j.offered = j.sink != nil
 	}
 	return store.Change{
 		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,
@@ -298,7 +301,7 @@ func (j *job) change(lease time.Duration) store.Change {
 func (j *job) renewed(asked time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.leased = asked
+	j.leased, j.recorded = asked, j.offered
 	close(j.verdict)
 	j.verdict = make(chan struct{})
 }
@@ -319,19 +322,30 @@ func (j *job) hasLost() bool {
 	return j.lost
 }
 
+// awaitRecord returns once the Store knows where the file is being delivered, so that a crash from then on leaves nothing
+// that nobody knows of.
+func (e *engine) awaitRecord(ctx context.Context, j *job) error {
+	return e.await(ctx, j, func() bool { return j.recorded })
+}
+
 // confirm returns once the lease of j is known to last for at least half its term, which makes it safe to begin, publish or
 // remove what is delivered; a file that took less than that costs no call to the Store.
 func (e *engine) confirm(ctx context.Context, j *job) error {
+	return e.await(ctx, j, func() bool { return age(j.leased) < e.cfg.Lease/2 })
+}
+
+// await has the file's progress written until enough is true, which is called with mu locked.
+func (e *engine) await(ctx context.Context, j *job, enough func() bool) error {
 	for {
 		j.mu.Lock()
-		lost, fresh, verdict := j.lost, age(j.leased) < e.cfg.Lease/2, j.verdict
+		lost, done, verdict := j.lost, enough(), j.verdict
 		j.mu.Unlock()
 		switch {
 		case lost:
 			return errLeaseLost
 		case ctx.Err() != nil:
 			return fmt.Errorf("confirm lease: %w", context.Cause(ctx))
-		case fresh:
+		case done:
 			return nil
 		}
 		hint(e.flush)

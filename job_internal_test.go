@@ -44,6 +44,16 @@ func FuzzCheckpoint(f *testing.F) {
 			NewFile:  store.NewFile{Direction: store.Send, SourcePath: "a.bin", TargetPath: "in/a.bin"},
 			Progress: store.Progress{Size: -1, Checkpoint: text},
 		}}, time.Now())
+		go func() { // as record does
+			for e.cut.Err() == nil {
+				select {
+				case <-e.flush:
+					j.change(time.Second)
+					j.renewed(time.Now())
+				case <-e.cut.Done():
+				}
+			}
+		}()
 		require.NoError(t, e.deliver(j))
 		e.settle(j, nil)
 		require.Empty(t, j.change(time.Second).Checkpoint)

@@ -211,9 +211,9 @@ func (c *Client) Start(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown takes no more files, lets those that are moving reach the end of their window, and gives them back to the
-// Store, where another Client over the same Store goes on from there. Files of one window are finished; those that wait
-// for their partner are given back at once.
+// Shutdown takes no more files, lets those that are moving finish the windows that they have read (WindowsPerFile at most),
+// and gives them back to the Store, where another Client over the same Store goes on from there. Files of one window are
+// finished; those that wait for their partner are given back at once.
 // When ctx ends first, running files are cut off; they go on from their last acknowledged window all the same. It
 // returns when every goroutine of the Client has ended, with ctx's error if files were cut off. Listing and waiting
 // still work afterwards.
