@@ -66,8 +66,8 @@ func postgresAccount(t *testing.T) *syscall.Credential {
 
 func (d *database) data() string { return filepath.Join(d.folder, "data") }
 
-func (d *database) dsn() string {
-	return fmt.Sprintf("host=%s user=postgres dbname=postgres sslmode=disable", d.folder)
+func (d *database) dsn(name string) string {
+	return fmt.Sprintf("host=%s user=postgres dbname=%s sslmode=disable", d.folder, name)
 }
 
 func (d *database) run(program string, args ...string) *exec.Cmd {
@@ -97,7 +97,7 @@ wait $server`
 }
 
 func (d *database) answers(t *testing.T) bool {
-	conn, err := pgx.Connect(t.Context(), d.dsn())
+	conn, err := pgx.Connect(t.Context(), d.dsn("postgres"))
 	return err == nil && conn.Close(t.Context()) == nil
 }
 

@@ -136,6 +136,14 @@ func (f *fleet) write(connectorID, token string, sizes ...int) *transfer.StartFi
 // requireDelivered waits for a transfer and checks that the partner has each of its files, published once.
 func (f *fleet) requireDelivered(t *testing.T, client *transfer.Client, in *transfer.StartFileTransferInput, id string) []transfer.ConnectorFileTransferResult {
 	t.Helper()
+	results := f.awaitDelivered(t, client, in, id)
+	f.requirePublished(t, 1, in.SendFilePaths...)
+	return results
+}
+
+// awaitDelivered waits for a transfer and checks that the partner has each of its files.
+func (f *fleet) awaitDelivered(t *testing.T, client *transfer.Client, in *transfer.StartFileTransferInput, id string) []transfer.ConnectorFileTransferResult {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), fleetPatience)
 	defer cancel()
 	_, err := client.Wait(ctx, id)
@@ -150,11 +158,18 @@ func (f *fleet) requireDelivered(t *testing.T, client *transfer.Client, in *tran
 		got, err := f.inboxes[in.ConnectorID].ReadFile(r.TargetPath)
 		require.NoError(t, err)
 		require.True(t, string(want) == string(got), "%s is byte-identical", r.FilePath)
-		f.mu.Lock()
-		require.Equal(t, 1, f.published[r.TargetPath], "%s is published once", r.FilePath)
-		f.mu.Unlock()
 	}
 	return page.FileTransferResults
+}
+
+// requirePublished checks how often each of our files was published.
+func (f *fleet) requirePublished(t *testing.T, times int, paths ...string) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, path := range paths {
+		require.Equal(t, times, f.published["/in"+path], "how often %s was published", path)
+	}
 }
 
 // hold lets four windows of each file pass; the others wait until the returned channel is closed.

@@ -40,9 +40,9 @@ func goAway(t *testing.T, lease time.Duration, meanwhile func(f *fleet, moving [
 	db.start(t)
 	f := newFleet(t, map[string]int{"acme": 4})
 	f.lease = lease
-	watched := openPostgres(t, db.dsn())
+	watched := openPostgres(t, db.dsn("postgres"))
 	client := f.startNode(t, watched)
-	f.startNode(t, openPostgres(t, db.dsn()))
+	f.startNode(t, openPostgres(t, db.dsn("postgres")))
 	in := f.write("acme", "first", sizes(12, 1<<20)...)
 	gate := f.hold(in)
 	out, err := client.StartFileTransfer(t.Context(), in)
@@ -103,7 +103,7 @@ func requireRepeatable(t *testing.T, f *fleet, client *transfer.Client, in *tran
 func TestPostgresAwayAtStart(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	pool, err := pgxpool.New(t.Context(), db.dsn())
+	pool, err := pgxpool.New(t.Context(), db.dsn("postgres"))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), fleetPatience)
@@ -115,7 +115,7 @@ func TestPostgresAwayAtStart(t *testing.T) {
 
 	db.start(t)
 	f := newFleet(t, map[string]int{"acme": 4})
-	st := openPostgres(t, db.dsn())
+	st := openPostgres(t, db.dsn("postgres"))
 	db.stop()
 	client := f.startNode(t, st)
 	in := f.write("acme", "token", sizes(5, 200_000)...)
