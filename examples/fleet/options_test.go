@@ -2,10 +2,16 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,6 +61,21 @@ func writeKey(t *testing.T) string {
 	t.Helper()
 	private, _ := newKey(t, t.TempDir())
 	return private
+}
+
+// newKey makes a key and returns the paths of the private one and of a list of authorized keys.
+func newKey(t *testing.T, dir string) (private, authorized string) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	block, err := ssh.MarshalPrivateKey(key, "")
+	require.NoError(t, err)
+	signer, err := ssh.NewSignerFromKey(key)
+	require.NoError(t, err)
+	private, authorized = filepath.Join(dir, "id_ed25519"), filepath.Join(dir, "authorized")
+	require.NoError(t, os.WriteFile(private, pem.EncodeToMemory(block), 0o600))
+	require.NoError(t, os.WriteFile(authorized, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600))
+	return private, authorized
 }
 
 func TestWrongVariable(t *testing.T) {

@@ -123,3 +123,29 @@ func TestPostgresAwayAtStart(t *testing.T) {
 	db.start(t)
 	requireRepeatable(t, f, client, in)
 }
+
+// TestShutdownWhilePostgresIsAway: a node ends all the same, and another goes on with its files when their leases are over.
+func TestShutdownWhilePostgresIsAway(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	db.start(t)
+	f := newFleet(t, map[string]int{"acme": 4})
+	f.lease = 3 * time.Second
+	st := openPostgres(t, db.dsn("postgres"))
+	client := f.node(t, st)
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	in := f.write("acme", "token", sizes(6, 1<<20)...)
+	gate := f.hold(in)
+	out, err := client.StartFileTransfer(t.Context(), in)
+	require.NoError(t, err)
+	awaitMoving(t, st)
+	db.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.ErrorIs(t, client.Shutdown(ctx), context.DeadlineExceeded, "files were cut off")
+	close(gate)
+
+	db.start(t)
+	other := f.startNode(t, openPostgres(t, db.dsn("postgres")))
+	f.requireDelivered(t, other, in, out.TransferID)
+}
