@@ -213,22 +213,20 @@ func purgeParent(t *testing.T, s store.Store) {
 func purgeLists(t *testing.T, s store.Store) {
 	all := mixed(t, s)
 	for _, state := range finals() {
-		require.Positive(t, purge(t, s, 3, 0, state))
-		left := everything(t, s)
-		require.Less(t, len(left), len(all))
-		for i := 0; i < len(left); i += 9 {
-			for _, q := range filtersLike(&left[i]) {
-				requireQuery(t, s, left, q)
-				q.Order, q.After, q.Limit = store.ByStopDesc, q.CursorOf(&left[i]), 5
-				requireQuery(t, s, left, q)
-			}
-		}
-		for _, o := range orders() {
-			requirePages(t, s, left, store.Query{Order: o, Limit: 7})
-		}
-		requireCounts(t, s, store.Query{}, countsOf(left, store.Query{}))
-		all = left
+		require.Positive(t, purge(t, s, 2, 0, state))
 	}
+	left := everything(t, s)
+	require.Less(t, len(left), len(all))
+	for i := 0; i < len(left); i += 19 {
+		for _, q := range filtersLike(&left[i]) {
+			q.Order = store.ByStopDesc
+			requireQuery(t, s, left, q)
+		}
+	}
+	for _, o := range orders() {
+		requirePages(t, s, left, store.Query{Order: o, Limit: 20})
+	}
+	requireCounts(t, s, store.Query{}, countsOf(left, store.Query{}))
 }
 
 func purgeMany(t *testing.T, s store.Store) {
