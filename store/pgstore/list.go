@@ -9,9 +9,17 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// ListFiles implements [store.Store]. Pages in the order of ids, of start and of the last event, of one transfer or follow
-// id, of one path in our storage and of what failed read an index (the migrations say which, and why so few); other filters
-// walk one until the page is full, and an order by source path sorts.
+// ListFiles implements [store.Store].
+//
+// A page costs the same at any depth, if it is asked for by After, in the orders by id, start and stop without a filter and
+// with any of those on partner, rule and states: it reads that page of an index, and all files that run, which are few. With
+// a filter on transfer, follow id, local path, its prefix or litter, all files that match are read and sorted. Other
+// filters, alone, pass over what does not match in one of those orders until the page is full, which may be all files. The
+// order by source path reads and sorts all files that match the other filters. Offset reads what it passes over.
+//
+// Ids are given before the transfer that they are of is committed. So a file may come up behind a cursor that passed its
+// id already, if its transfer took longer to create than one with higher ids; who follows the order by id to see all new
+// files must go back by what was created meanwhile.
 func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
@@ -38,7 +46,9 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 	return files, nil
 }
 
-// CountFiles implements [store.Store].
+// CountFiles implements [store.Store]. It reads an index entry of each file that it counts, where the filters are those of
+// partner, rule, states, transfer, follow id, local path and litter: a million in about a tenth of a second, provided that
+// the table was vacuumed, and several times that where it was not. Other filters read all files.
 func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]int64, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err

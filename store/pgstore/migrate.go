@@ -61,7 +61,9 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 	if err != nil {
 		return err
 	}
-	version, err := versionOf(ctx, pool, schema)
+	reach, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	version, err := versionOf(reach, pool, schema)
 	if err == nil && version < len(steps) {
 		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 			version, err = apply(ctx, tx, schema, steps)

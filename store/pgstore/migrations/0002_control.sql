@@ -12,7 +12,7 @@ ALTER TABLE files
     ADD COLUMN start    timestamptz GENERATED ALWAYS AS (coalesce(started_at, greatest(start_at, created_at))) STORED,
     ADD COLUMN stop     timestamptz GENERATED ALWAYS AS (CASE WHEN state <> 2 THEN updated_at END) STORED,
     ADD COLUMN litter   boolean GENERATED ALWAYS AS (state IN (6, 7, 8) AND checkpoint <> '') STORED,
-    SET (fillfactor = 85);
+    SET (fillfactor = 70);
 
 DROP INDEX files_leased, files_transfer, files_start, files_updated, files_local, files_failed;
 
@@ -41,7 +41,17 @@ CREATE INDEX files_rule_stop ON files (rule_name, state, stop, id) WHERE state <
 -- Files by their path in our storage, exactly or by prefix (File.LocalPath). A whole path may be too long for an index.
 CREATE INDEX files_local ON files (left((CASE direction WHEN 2 THEN target_path ELSE source_path END), 256)) WHERE state <> 2;
 
+-- That few files have one path: PostgreSQL does not learn that from a partial index.
+CREATE STATISTICS files_local_few ON (left((CASE direction WHEN 2 THEN target_path ELSE source_path END), 256)) FROM files;
+
 -- Finished files that left something behind. Other files do not pay for it.
 CREATE INDEX files_litter ON files (id) WHERE litter;
+
+-- The table was written anew: PostgreSQL would know little of it for a while. Of an empty one it had better know nothing.
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM files) THEN
+        ANALYZE files;
+    END IF;
+END $$;
 
 INSERT INTO schema_version (version) VALUES (2);
