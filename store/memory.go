@@ -2,26 +2,44 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"hash/maphash"
 	"sync"
 	"time"
 )
 
 // Memory is a [Store] that keeps everything in the process and forgets it when the process ends: the default, and the
-// one for tests. It is built for millions of rows; what a call costs does not depend on how many others there are,
-// but for the logarithm in Claim, Update and Control.
+// one for tests. It is built for millions of rows: a file takes about 430 bytes besides its paths and its checkpoint, a
+// transfer, a partner and a rule some hundred each. What CreateTransfer, Claim, Update, Control, Swept and Purge cost
+// depends on how many files they are about, and but for a logarithm not on how many others there are.
+//
+// Pages in the orders by id, start and stop cost what is on them, wherever they begin, for all files, those of a
+// partner, of a rule, in some states, or of a partner or a rule in some states; From and To are as good in the orders
+// by start, Updated in those by stop. So do pages by id of one transfer and of litter. Each such list also looks at all
+// running files. Lists of one transfer, follow id or LocalPath in any order look at all files that these have. With any
+// other filter, each file of the smallest of these sets is looked at until the page is full, all of them in the orders
+// by source path, and none outside of bounds of time, at 0.1 to 0.2 µs each: 0.2 s in a million where nothing matches.
+// An Offset passes over files one by one.
+//
+// Counts look at no file where all files, a partner or a rule are counted, also in some states and within From and To or
+// Updated, or a transfer or a follow id, also in some states; otherwise at all of the smallest set. Lists and counts
+// hold off writers while they look, and end with ctx.
 type Memory struct {
 	mu        sync.RWMutex // guards all fields below and everything that they lead to
 	closed    bool
 	transfers map[string]*transfer // by id
 	tokens    map[string]*transfer // by client token
 	queues    map[string]*queue    // by connector id
+	follows   map[string]*transfer // the newest one by follow id
 	rows      table
-	counts    counts
+	all       group
+	partners  groups
+	rules     groups
+	running   []*row // Running, in no order
+	litter    list   // by id
+	paths     list   // by the hash of LocalPath
+	seed      maphash.Seed
 	turns     uint64 // how many files were ever claimed
 	watchers  map[*watcher]struct{}
 }
@@ -34,15 +52,12 @@ func NewMemory() *Memory {
 		transfers: make(map[string]*transfer),
 		tokens:    make(map[string]*transfer),
 		queues:    make(map[string]*queue),
+		follows:   make(map[string]*transfer),
+		partners:  make(groups),
+		rules:     make(groups),
+		seed:      maphash.MakeSeed(),
 		watchers:  make(map[*watcher]struct{}),
 	}
-}
-
-// watcher is what stands behind one Watch.
-type watcher struct {
-	topic Topic
-	hints chan struct{} // capacity 1: hints that nobody took yet are merged
-	stop  func() bool   // undoes context.AfterFunc
 }
 
 // CreateTransfer implements [Store].
@@ -65,11 +80,9 @@ func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile
 	now := microsOf(time.Now())
 	created := &transfer{Transfer: clone(t), first: m.rows.n + 1, queue: m.queue(t.ConnectorID)}
 	created.Files = len(files)
-	created.CreatedAt = now.time()
-	m.transfers[t.ID] = created
-	if t.ClientToken != "" {
-		m.tokens[t.ClientToken] = created
-	}
+	created.CreatedAt, created.createdAt = now.time(), now
+	created.rule = m.rules.get(created.RuleName)
+	m.addTransfer(created)
 	m.addFiles(created, files, now)
 	if len(files) > 0 {
 		m.hint(FilesReady)
@@ -77,13 +90,27 @@ func (m *Memory) CreateTransfer(ctx context.Context, t Transfer, files []NewFile
 	return clone(created.Transfer), nil
 }
 
-// addFiles adds the rows of a transfer that is not visible yet.
+func (m *Memory) addTransfer(t *transfer) {
+	m.transfers[t.ID] = t
+	if t.ClientToken != "" {
+		m.tokens[t.ClientToken] = t
+	}
+	if t.FollowID == "" {
+		return
+	}
+	if t.older = m.follows[t.FollowID]; t.older != nil {
+		t.older.newer = t
+	}
+	m.follows[t.FollowID] = t
+}
+
+// addFiles adds the rows of a transfer.
 func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
-	partner := ""
+	var partner *group
 	for i := range files {
 		f := &files[i]
-		if f.Partner != partner {
-			partner = f.Partner // rows in a row share one string, though the caller may have made many
+		if f.Partner != partner.value() {
+			partner = m.partners.get(f.Partner)
 		}
 		r := m.rows.add()
 		r.transfer = t
@@ -94,10 +121,21 @@ func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
 		r.updatedAt = now
 		r.startedAt, r.finishedAt, r.leaseUntil = never, never, never
 		t.queue.give(r)
+		m.enlist(r)
+		m.paths.add(m.pathOf(r))
 	}
-	t.counts[Queued] += int64(len(files))
-	m.counts[Queued] += int64(len(files))
 }
+
+// pathOf returns the row's place in m.paths.
+func (m *Memory) pathOf(r *row) entry {
+	path := r.sourcePath
+	if r.direction == Retrieve {
+		path = r.targetPath
+	}
+	return entry{m.hash(path), r.id}
+}
+
+func (m *Memory) hash(text string) int64 { return int64(maphash.String(m.seed, text)) }
 
 // GetTransfer implements [Store].
 func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
@@ -113,208 +151,6 @@ func (m *Memory) GetTransfer(ctx context.Context, id string) (Transfer, error) {
 	return clone(t.Transfer), nil
 }
 
-// Claim implements [Store].
-func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	now := microsOf(time.Now())
-	line := m.line(r.Limits, now)
-	room := 0
-	for _, q := range line {
-		room += q.room(r.Limits[q.connectorID])
-	}
-	claimed := make([]Claimed, 0, max(0, min(r.Max, room)))
-	for len(line) > 0 && len(claimed) < r.Max { // one round of turns
-		again := line[:0]
-		for _, q := range line[:min(len(line), r.Max-len(claimed))] {
-			claimed = append(claimed, m.claimNext(q, r, now))
-			if q.claimable(r.Limits[q.connectorID], now) {
-				again = append(again, q)
-			}
-		}
-		line = again
-	}
-	return claimed, nil
-}
-
-// line returns the queues that have a file to claim, the one that waits longest for its turn first.
-func (m *Memory) line(limits map[string]int, now micros) []*queue {
-	var line []*queue
-	for connectorID, limit := range limits {
-		q := m.queues[connectorID]
-		if q == nil {
-			continue
-		}
-		q.expire(now)
-		if q.claimable(limit, now) {
-			line = append(line, q)
-		}
-	}
-	slices.SortFunc(line, func(a, b *queue) int {
-		return cmp.Or(cmp.Compare(a.turn, b.turn), strings.Compare(a.connectorID, b.connectorID))
-	})
-	return line
-}
-
-// claimNext leases the first ready file of q.
-func (m *Memory) claimNext(q *queue, req ClaimRequest, now micros) Claimed {
-	m.turns++
-	q.turn = m.turns
-	r := q.ready[0]
-	q.remove(r)
-	m.setState(r, Running)
-	r.phase = PhaseConnect
-	r.attempts++
-	r.token++
-	r.worker = req.Worker
-	r.leaseUntil = now.add(req.Lease)
-	r.updatedAt = now
-	if r.startedAt == never {
-		r.startedAt = now
-	}
-	q.lease(r)
-	c := Claimed{Spec: bytes.Clone(r.transfer.Spec)}
-	r.file(&c.File)
-	return c
-}
-
-// Update implements [Store].
-func (m *Memory) Update(ctx context.Context, changes []Change) ([]error, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.usable(ctx); err != nil {
-		return nil, err
-	}
-	now := microsOf(time.Now())
-	var happened [FilesWanted + 1]bool
-	verdicts := make([]error, len(changes))
-	for i := range changes {
-		var topic Topic
-		topic, verdicts[i] = m.apply(&changes[i], now)
-		happened[topic] = true
-	}
-	m.hintAll(happened)
-	return verdicts, nil
-}
-
-// apply writes one change and tells what happened by it, or why it was not written.
-func (m *Memory) apply(c *Change, now micros) (Topic, error) {
-	r := m.rows.get(c.ID)
-	if r == nil || r.state != Running || r.token != c.Token {
-		return 0, ErrLeaseLost
-	}
-	switch c.State {
-	case Running, Waiting, Interrupted, Done, Failed:
-	default:
-		return 0, fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
-	}
-	r.setProgress(c.Progress)
-	r.setFailure(c.Failure)
-	if c.State == Running {
-		return 0, m.renew(r, c.Lease, now)
-	}
-	to := c.State
-	if r.wanted != 0 && !to.Final() {
-		to = r.wanted
-	}
-	return m.become(r, to, now.add(max(0, c.Delay)), now), nil
-}
-
-// renew extends the lease of a running file and tells what is wanted of it instead.
-func (m *Memory) renew(r *row, lease time.Duration, now micros) error {
-	q := r.transfer.queue
-	q.remove(r)
-	r.updatedAt = now
-	r.leaseUntil = now.add(lease)
-	q.lease(r)
-	switch r.wanted {
-	case Paused:
-		return ErrPauseWanted
-	case Cancelled:
-		return ErrCancelWanted
-	}
-	return nil
-}
-
-// become gives a file another state than Running and tells what happened by that. A lease on it ends; if it can be
-// claimed in its new state, then from ready on.
-func (m *Memory) become(r *row, to State, ready, now micros) Topic {
-	q := r.transfer.queue
-	if r.state != Paused {
-		q.remove(r)
-	}
-	m.setState(r, to)
-	r.updatedAt = now
-	r.wanted, r.worker, r.leaseUntil = 0, "", never
-	if to.Final() {
-		m.finish(r)
-		return FilesFinished
-	}
-	if to == Paused {
-		return 0
-	}
-	r.readyAt = ready
-	q.give(r)
-	return FilesReady
-}
-
-// finish completes a file whose state has become a final one.
-func (m *Memory) finish(r *row) {
-	r.finishedAt = r.updatedAt
-	switch r.state {
-	case Done:
-		r.checkpoint = ""
-	case Cancelled:
-		r.setFailure(CancelledFailure)
-	}
-}
-
-// Watch implements [Store]. After Close the channel receives once, so that who waits sees ErrClosed at the next call.
-func (m *Memory) Watch(ctx context.Context, topic Topic) <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	w := &watcher{topic: topic, hints: make(chan struct{}, 1)}
-	if m.closed {
-		w.hints <- struct{}{}
-		return w.hints
-	}
-	m.watchers[w] = struct{}{}
-	w.stop = context.AfterFunc(ctx, func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.watchers, w)
-	})
-	return w.hints
-}
-
-// hintAll tells the watchers of all topics of which something happened.
-func (m *Memory) hintAll(happened [FilesWanted + 1]bool) {
-	for topic := FilesReady; topic <= FilesWanted; topic++ {
-		if happened[topic] {
-			m.hint(topic)
-		}
-	}
-}
-
-// hint tells the watchers of topic.
-func (m *Memory) hint(topic Topic) {
-	for w := range m.watchers {
-		if w.topic == topic {
-			w.hint()
-		}
-	}
-}
-
-func (w *watcher) hint() {
-	select {
-	case w.hints <- struct{}{}:
-	default:
-	}
-}
-
 // Close implements [Store].
 func (m *Memory) Close() error {
 	m.mu.Lock()
@@ -324,8 +160,9 @@ func (m *Memory) Close() error {
 		w.stop()
 		w.hint()
 	}
-	m.transfers, m.tokens, m.queues, m.watchers = nil, nil, nil, nil
-	m.rows = table{}
+	m.transfers, m.tokens, m.queues, m.follows, m.watchers = nil, nil, nil, nil, nil
+	m.rows, m.all, m.partners, m.rules = table{}, group{}, nil, nil
+	m.running, m.litter, m.paths = nil, list{}, list{}
 	return nil
 }
 
@@ -344,10 +181,4 @@ func (m *Memory) queue(connectorID string) *queue {
 		m.queues[connectorID] = q
 	}
 	return q
-}
-
-func (m *Memory) setState(r *row, s State) {
-	m.counts.move(r.state, s)
-	r.transfer.counts.move(r.state, s)
-	r.state = s
 }

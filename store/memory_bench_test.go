@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func fill(b *testing.B, m *store.Memory, n int) {
 	}
 }
 
-func update(b *testing.B, m *store.Memory, claimed []store.Claimed, c store.Change) {
+func update(b testing.TB, m *store.Memory, claimed []store.Claimed, c store.Change) {
 	b.Helper()
 	changes := make([]store.Change, len(claimed))
 	for i, f := range claimed {
@@ -48,9 +49,16 @@ func update(b *testing.B, m *store.Memory, claimed []store.Claimed, c store.Chan
 	require.NoError(b, verdicts[len(verdicts)-1])
 }
 
-// BenchmarkMemoryLife is the life of files in batches of 100: created, claimed, written once on the way, done.
+// BenchmarkMemoryLife is the life of files in batches of 100: created, claimed, written once on the way, done; in an
+// empty store and in one with a million files in all states.
 func BenchmarkMemoryLife(b *testing.B) {
-	m := store.NewMemory()
+	b.Run("rows=0", func(b *testing.B) { benchmarkLife(b, store.NewMemory()) })
+	b.Run("rows=1000000", func(b *testing.B) { benchmarkLife(b, mixedMillion()) })
+}
+
+var lives atomic.Int64 // for ids
+
+func benchmarkLife(b *testing.B, m *store.Memory) {
 	files := newFiles(batch)
 	progress := store.Change{State: store.Running, Lease: time.Minute}
 	progress.Size, progress.Offset, progress.Checkpoint = 1<<30, 8<<20, make([]byte, 128)
@@ -60,7 +68,7 @@ func BenchmarkMemoryLife(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		create(b, m, fmt.Sprint(n), files...)
+		create(b, m, fmt.Sprint("life-", lives.Add(1)), files...)
 		claimed := claim(b, m, acme, batch, time.Minute)
 		update(b, m, claimed, progress)
 		update(b, m, claimed, done)
@@ -137,7 +145,8 @@ func BenchmarkMemoryCreate(b *testing.B) {
 	}
 }
 
-// BenchmarkMemoryRow tells what a queued row weighs, its paths left aside, in transfers of many files and of one.
+// BenchmarkMemoryRow tells what a queued row weighs with its places in the indexes, its paths left aside, in transfers of
+// many files and of one.
 func BenchmarkMemoryRow(b *testing.B) {
 	const rows = 200_000
 	for _, perTransfer := range []int{1000, 1} {

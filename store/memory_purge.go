@@ -1,8 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -15,7 +15,8 @@ func (m *Memory) Swept(ctx context.Context, ids []int64) error {
 		return err
 	}
 	for _, id := range ids {
-		if r := m.rows.get(id); r != nil && r.state.Final() {
+		if r := m.rows.get(id); r != nil && r.litter() {
+			m.litter.remove(r.entry(byID))
 			r.checkpoint = ""
 		}
 	}
@@ -30,34 +31,59 @@ func (m *Memory) Purge(ctx context.Context, r PurgeRequest) (int, error) {
 		return 0, err
 	}
 	until := microsOf(time.Now()).add(-r.OlderThan)
-	var old []*row
-	for id := int64(1); id <= m.rows.n; id++ {
-		f := m.rows.get(id)
-		if f != nil && f.state.Final() && slices.Contains(r.States, f.state) && f.finishedAt <= until {
-			old = append(old, f)
-		}
-	}
-	slices.SortFunc(old, func(a, b *row) int {
-		return cmp.Or(cmp.Compare(a.finishedAt, b.finishedAt), cmp.Compare(a.id, b.id))
-	})
-	old = old[:min(len(old), max(0, r.Max))]
+	old := m.finishedUntil(until, r.States, r.Max)
 	for _, f := range old {
 		m.remove(f)
 	}
 	return len(old), nil
 }
 
+// finishedUntil returns the first files that finished, n at most: for them UpdatedAt is FinishedAt.
+func (m *Memory) finishedUntil(until micros, states []State, n int) []*row {
+	var sources []source
+	for _, s := range []State{Done, Failed, Cancelled} {
+		if slices.Contains(states, s) && m.all.lists[s] != nil {
+			sources = append(sources, m.all.lists[s][byStop].span(lowest, entry{int64(until), math.MaxInt64}, false))
+		}
+	}
+	var rows []*row
+	for old := merge(sources, false); len(rows) < n; {
+		e, ok := old.next()
+		if !ok {
+			break
+		}
+		rows = append(rows, m.rows.get(e.id))
+	}
+	return rows
+}
+
 // remove forgets a finished file, and its transfer with the last one.
 func (m *Memory) remove(r *row) {
-	t := r.transfer
-	m.counts[r.state]--
-	t.counts[r.state]--
+	t, partner := r.transfer, r.partner
+	m.delist(r)
+	m.paths.remove(m.pathOf(r))
 	m.rows.remove(r)
-	if t.counts != (counts{}) {
-		return
+	m.partners.dropEmpty(partner)
+	m.rules.dropEmpty(t.rule)
+	if t.counts == (counts{}) {
+		m.removeTransfer(t)
 	}
+}
+
+func (m *Memory) removeTransfer(t *transfer) {
 	delete(m.transfers, t.ID)
 	if t.ClientToken != "" {
 		delete(m.tokens, t.ClientToken)
+	}
+	if t.older != nil {
+		t.older.newer = t.newer
+	}
+	switch {
+	case t.newer != nil:
+		t.newer.older = t.older
+	case t.older != nil:
+		m.follows[t.FollowID] = t.older
+	default:
+		delete(m.follows, t.FollowID)
 	}
 }

@@ -9,9 +9,13 @@ import (
 // transfer is what Memory keeps of one transfer. Its files are the rows first to first+Files-1.
 type transfer struct {
 	Transfer
-	first  int64
-	queue  *queue
-	counts counts
+	first     int64
+	createdAt micros
+	queue     *queue
+	rule      *group // nil: none
+	counts    counts
+
+	older, newer *transfer // with the same follow id
 }
 
 // clone returns a copy that shares nothing that could be changed.
@@ -25,9 +29,20 @@ func clone(t Transfer) Transfer {
 // counts is how many files there are in each state.
 type counts [Done + 1]int64
 
-func (c *counts) move(from, to State) {
-	c[from]--
-	c[to]++
+// of returns how many files there are in the states that q selects.
+func (c *counts) of(q *Query) int64 {
+	n := int64(0)
+	for _, s := range q.states() {
+		n += c[s]
+	}
+	return n
+}
+
+// add adds what another counts in the states that q selects.
+func (c *counts) add(other *counts, q *Query) {
+	for _, s := range q.states() {
+		c[s] += other[s]
+	}
 }
 
 func (c *counts) byState() map[State]int64 {
@@ -52,10 +67,11 @@ type row struct {
 	skipped   bool
 	leased    bool  // it is in its queue's leases, not in ready
 	position  int32 // in the one or the other
+	running   int32 // in Memory.running, while Running
 	attempts  int32
 	failures  int32
 
-	partner    string
+	partner    *group // nil: none
 	sourcePath string
 	targetPath string
 	worker     string
@@ -100,23 +116,31 @@ func (r *row) setFailure(f Failure) {
 	}
 }
 
-// file writes the row to f, which is zero.
+// file writes the row to f.
 func (r *row) file(f *File) {
-	t := r.transfer
-	f.ID = r.id
-	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
-	f.Metadata = maps.Clone(t.Metadata)
-	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner, r.sourcePath, r.targetPath
-	f.StartAt, f.Parent = r.startAt.time(), r.parent
-	f.State, f.Wanted = r.state, r.wanted
-	f.Phase, f.Skipped, f.Failures = r.phase, r.skipped, int(r.failures)
-	f.Size, f.Offset, f.BlockSize, f.Rank = r.size, r.offset, r.blockSize, r.rank
+	r.share(f)
+	f.Metadata = maps.Clone(f.Metadata)
+	f.Checkpoint, f.SHA256 = nil, nil
 	if r.checkpoint != "" {
 		f.Checkpoint = []byte(r.checkpoint)
 	}
 	if r.sha256 != "" {
 		f.SHA256 = []byte(r.sha256)
 	}
+}
+
+// share writes the row to f without Checkpoint and SHA256; the metadata stays the store's.
+func (r *row) share(f *File) {
+	t := r.transfer
+	f.ID = r.id
+	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
+	f.Metadata = t.Metadata
+	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner.value(), r.sourcePath, r.targetPath
+	f.StartAt, f.Parent = r.startAt.time(), r.parent
+	f.State, f.Wanted = r.state, r.wanted
+	f.Phase, f.Skipped, f.Failures = r.phase, r.skipped, int(r.failures)
+	f.Size, f.Offset, f.BlockSize, f.Rank = r.size, r.offset, r.blockSize, r.rank
+	f.Failure = Failure{}
 	if r.failure != nil {
 		f.Failure = *r.failure
 	}

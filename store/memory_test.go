@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,8 @@ var acme = map[string]int{"acme": 1_000_000_000}
 // create stores a transfer of n files for the connector acme.
 func create(tb testing.TB, m *store.Memory, id string, files ...store.NewFile) {
 	tb.Helper()
-	_, err := m.CreateTransfer(tb.Context(), store.Transfer{ID: id, ConnectorID: "acme"}, files)
+	t := store.Transfer{ID: id, ConnectorID: "acme", RuleName: "rule", FollowID: id}
+	_, err := m.CreateTransfer(tb.Context(), t, files)
 	require.NoError(tb, err)
 }
 
@@ -253,4 +255,39 @@ func TestMemoryPurgesTheOldestAndThenTheTransfer(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, int64(4), list(t, m, store.Query{})[0].ID)
 	})
+}
+
+// Lists and counts that are made for it look at few files: they never get as far as a second look at the context.
+func TestMemoryLooksAtFewFiles(t *testing.T) {
+	t.Parallel()
+	m := store.NewMemory()
+	for i := range 50 {
+		files := newFiles(100)
+		for j := range files {
+			files[j].SourcePath, files[j].Partner = fmt.Sprint(i, "/", j), []string{"a", "b"}[j%2]
+		}
+		create(t, m, fmt.Sprint(i), files...)
+	}
+	claimed := claim(t, m, acme, 2500, time.Hour)
+	update(t, m, claimed, store.Change{State: store.Done})
+	middle := claimed[1200].File
+	done := []store.State{store.Done}
+	for _, q := range []store.Query{
+		{}, {Partner: "a"}, {RuleName: "rule"}, {States: done}, {States: []store.State{store.Done, store.Queued}},
+		{Partner: "a", States: done}, {RuleName: "rule", States: done}, {FollowID: "7"}, {TransferID: "7"},
+		{LocalPath: "7/7"}, {From: middle.CreatedAt}, {Partner: "a", To: time.Now()}, {Updated: middle.CreatedAt, RuleName: "rule"},
+	} {
+		_, err := m.CountFiles(&endsAfter{Context: t.Context(), calls: 1}, q)
+		require.NoError(t, err, "%+v", q)
+		q.Limit = 50
+		for order := store.ByID; order <= store.ByStopDesc; order++ {
+			if order == store.BySource || order == store.BySourceDesc {
+				continue
+			}
+			q.Order = order
+			q.After = q.CursorOf(&middle)
+			_, err := m.ListFiles(&endsAfter{Context: t.Context(), calls: 2}, q)
+			require.NoError(t, err, "%+v", q)
+		}
+	}
 }

@@ -19,6 +19,7 @@ var concurrentPromises = []promise{
 	{"each file is done once and the limit holds", concurrentClaims},
 	{"of many claimers one gets the file", concurrentOneFile},
 	{"users pause, resume and cancel while workers go on", concurrentUsers},
+	{"many who purge remove each file and each transfer once", concurrentPurge},
 	{"reading, creating and working go on together", concurrentMix},
 }
 
@@ -140,6 +141,35 @@ func claimTogether(t *testing.T, s store.Store, n int, connectorID string) []sto
 		all = append(all, claimed...)
 	}
 	return all
+}
+
+func concurrentPurge(t *testing.T, s store.Store) {
+	const transfers, files, purgers = 8, 6, 4
+	for range 5 {
+		var gone []string
+		for range transfers {
+			created := create(t, s, "acme", files)
+			control(t, s, store.Cancelled, fileIDs(created)...)
+			gone = append(gone, created[0].TransferID)
+		}
+		var wg sync.WaitGroup
+		var removed atomic.Int64
+		for range purgers {
+			wg.Go(func() {
+				for n := 1; n > 0; {
+					var err error
+					n, err = s.Purge(t.Context(), store.PurgeRequest{States: []store.State{store.Cancelled}, Max: 5})
+					assert.NoError(t, err)
+					removed.Add(int64(n))
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, transfers*files, int(removed.Load())+purge(t, s, transfers*files, 0, store.Cancelled))
+		for _, id := range gone {
+			requireNotStored(t, s, id, 0)
+		}
+	}
 }
 
 func concurrentMix(t *testing.T, s store.Store) {

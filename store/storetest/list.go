@@ -146,7 +146,7 @@ func countAbsent(t *testing.T, s store.Store) {
 	requireCounts(t, s, store.Query{TransferID: newID()}, none)
 }
 
-func requireCounts(t *testing.T, s store.Store, q store.Query, want map[store.State]int64) {
+func requireCounts(t tb, s store.Store, q store.Query, want map[store.State]int64) {
 	t.Helper()
 	got, err := s.CountFiles(t.Context(), q)
 	require.NoError(t, err)

@@ -131,12 +131,24 @@ func eventuallyClaim(t tb, s store.Store, worker, connectorID string, lease time
 	return claimed
 }
 
-// letPass returns after d has passed on the store's clock, counted from now.
+// clockConnector has the files by which letPass tells the time.
+const clockConnector = "clock"
+
+// letPass returns after d has passed on the store's clock, counted from now. It leaves a file behind that runs.
 func letPass(t tb, s store.Store, d time.Duration) {
 	t.Helper()
-	claimOne(t, s, "clock", d)
-	last := eventuallyClaim(t, s, "w", "clock", long)
-	finish(t, s, last[0].File)
+	f := claimOne(t, s, clockConnector, long)
+	c := change(f, store.Running)
+	c.Lease = long
+	ctx, until := t.Context(), f.UpdatedAt.Add(d)
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		_, err := s.Update(ctx, []store.Change{c})
+		require.NoError(t, err)
+		now, err := s.ListFiles(ctx, store.Query{After: store.Cursor{ID: f.ID - 1}, Limit: 1})
+		require.NoError(t, err)
+		require.Len(t, now, 1)
+		require.False(t, now[0].UpdatedAt.Before(until))
+	}, patience, tick)
 }
 
 // change returns a change of a file that was claimed, which leaves its progress as it is.

@@ -8,6 +8,9 @@
 //
 // The checks run in real time and read the store's clock from what it returns, so the store may be slow, be on another
 // machine and have a clock of its own.
+//
+// One of the checks compares the store with a model over random lives of files. It uses package rapid, whose flags set
+// how often and how long (-rapid.checks, -rapid.steps) and repeat what failed (-rapid.seed, -rapid.failfile).
 package storetest
 
 import (
@@ -50,6 +53,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Context", contextPromises},
 		{"Close", closePromises},
 	}
+	t.Run("Model", func(t *testing.T) {
+		t.Parallel()
+		checkModel(t, open)
+	})
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

@@ -97,10 +97,8 @@ func (tr *traffic) work(ctx context.Context, worker string, r *rand.Rand) error 
 		if err != nil {
 			return err
 		}
-		for _, c := range claimed {
-			if err := tr.move(ctx, c.File, worker, calm, r); err != nil {
-				return err
-			}
+		if err := tr.move(ctx, claimed, worker, calm, r); err != nil {
+			return err
 		}
 		if len(claimed) == 0 && calm {
 			return nil
@@ -109,31 +107,40 @@ func (tr *traffic) work(ctx context.Context, worker string, r *rand.Rand) error 
 	}
 }
 
-// move renews the lease of a claimed file and gives it up then.
-func (tr *traffic) move(ctx context.Context, f store.File, worker string, calm bool, r *rand.Rand) error {
-	if err := tr.take(f, worker); err != nil {
-		return err
+// move renews the leases of claimed files and gives them up then.
+func (tr *traffic) move(ctx context.Context, claimed []store.Claimed, worker string, calm bool, r *rand.Rand) error {
+	changes := make([]store.Change, len(claimed))
+	for i, c := range claimed {
+		if err := tr.take(c.File, worker); err != nil {
+			return err
+		}
+		changes[i] = change(c.File, store.Running)
+		changes[i].Lease = long
 	}
-	renewed := change(f, store.Running)
-	renewed.Lease = long
-	verdict, err := tr.write(ctx, renewed)
+	r.Shuffle(len(changes), func(i, j int) { changes[i], changes[j] = changes[j], changes[i] })
+	verdicts, err := tr.store.Update(ctx, changes)
 	if err != nil {
 		return err
 	}
-	to := []store.State{store.Done, store.Failed, store.Waiting, store.Interrupted, store.Interrupted}[r.IntN(5)]
+	for i, verdict := range verdicts {
+		if changes[i].State, err = next(verdict, calm, r); err != nil {
+			return fmt.Errorf("renew file %d: %w", changes[i].ID, err)
+		}
+	}
+	tr.drop(changes)
+	verdicts, err = tr.store.Update(ctx, changes)
+	return errors.Join(append(verdicts, err)...)
+}
+
+// next is what a worker writes after it was told verdict.
+func next(verdict error, calm bool, r *rand.Rand) (store.State, error) {
 	switch {
 	case errors.Is(verdict, store.ErrPauseWanted), errors.Is(verdict, store.ErrCancelWanted):
-		to = store.Interrupted
-	case verdict != nil:
-		return fmt.Errorf("renew file %d: %w", f.ID, verdict)
-	case calm:
-		to = store.Done
+		return store.Interrupted, nil
+	case verdict == nil && calm:
+		return store.Done, nil
 	}
-	tr.mu.Lock()
-	delete(tr.held, f.ID)
-	tr.mu.Unlock()
-	verdict, err = tr.write(ctx, change(f, to))
-	return errors.Join(err, verdict)
+	return []store.State{store.Done, store.Failed, store.Waiting, store.Interrupted, store.Interrupted}[r.IntN(5)], verdict
 }
 
 // take notes who has the file; two at once are an error.
@@ -147,10 +154,11 @@ func (tr *traffic) take(f store.File, worker string) error {
 	return nil
 }
 
-func (tr *traffic) write(ctx context.Context, c store.Change) (verdict, err error) {
-	verdicts, err := tr.store.Update(ctx, []store.Change{c})
-	if err != nil {
-		return nil, err
+// drop notes that nobody has these files.
+func (tr *traffic) drop(changes []store.Change) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, c := range changes {
+		delete(tr.held, c.ID)
 	}
-	return verdicts[0], nil
 }

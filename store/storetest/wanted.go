@@ -90,7 +90,9 @@ func wantedCancelFirst(t *testing.T, s store.Store) {
 	require.Equal(t, store.Cancelled, bring(t, s, f.ID, store.Cancelled).Wanted)
 	for _, f := range []store.File{row(t, s, f.ID), expiredWanted(t, s, store.Cancelled)} {
 		for _, to := range []store.State{store.Paused, store.Queued} {
-			require.ErrorIs(t, control(t, s, to, f.ID)[0], store.ErrState)
+			err := control(t, s, to, f.ID)[0]
+			require.ErrorIs(t, err, store.ErrState)
+			require.ErrorContains(t, err, store.Running.String())
 			requireSame(t, f, row(t, s, f.ID))
 		}
 		require.Equal(t, store.Cancelled, write(t, s, change(f, store.Interrupted)).State)

@@ -55,6 +55,15 @@ func watchResumed(t *testing.T, s store.Store) {
 			bring(t, s, f.ID, store.Queued)
 		})
 	}
+	var waiting []store.File
+	for range 10 {
+		waiting = append(waiting, fileIn(t, s, store.Waiting))
+	}
+	n := 0
+	requireHint(t, s.Watch(t.Context(), store.FilesReady), func() {
+		bring(t, s, waiting[n%len(waiting)].ID, store.Queued)
+		n++
+	})
 }
 
 func watchCancelled(t *testing.T, s store.Store) {
