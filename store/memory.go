@@ -10,9 +10,9 @@ import (
 )
 
 // Memory is a [Store] that keeps everything in the process and forgets it when the process ends: the default, and the
-// one for tests. It is built for millions of rows: a file takes about 430 bytes besides its paths and
-// its checkpoint, a transfer, a partner and a rule some hundred each. What CreateTransfer, Claim, Update, Control, Swept and Purge cost depends on how many files they
-// are about, and but for a logarithm not on how many others there are.
+// one for tests. It is built for millions of rows: a file takes about 430 bytes besides its paths and its checkpoint, a
+// transfer, a partner and a rule some hundred each. What CreateTransfer, Claim, Update, Control, Swept and Purge cost
+// depends on how many files they are about, and but for a logarithm not on how many others there are.
 //
 // Pages in the orders by id, start and stop cost what is on them, wherever they begin, for all files, those of a
 // partner, of a rule, in some states, or of a partner or a rule in some states; From and To are as good in the orders

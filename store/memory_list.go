@@ -32,8 +32,8 @@ func (m *Memory) ListFiles(ctx context.Context, q Query) ([]File, error) {
 	return m.gather(ctx, &q, small)
 }
 
-// walk goes through the candidates of an ordered plan until the page is full. It gives up, which is the second
-// result, once it has looked at budget of them; none if that is negative.
+// walk goes through the candidates of an ordered plan until the page is full. It gives up, and returns false, once it has
+// looked at budget of them; never if that is negative.
 func (m *Memory) walk(ctx context.Context, q *Query, p *plan, budget int) ([]File, bool, error) {
 	var files []File
 	candidates, skip := merge(p.sources, q.Order.descending()), q.Offset
@@ -48,7 +48,7 @@ func (m *Memory) walk(ctx context.Context, q *Query, p *plan, budget int) ([]Fil
 		if n == budget {
 			return nil, false, nil
 		}
-		if skip > 0 && !p.check {
+		if skip > 0 && !p.check { // without a look at the row
 			skip--
 			continue
 		}

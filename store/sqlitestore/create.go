@@ -125,6 +125,7 @@ var (
 	insertMany = insertText(insertBatch)
 )
 
+// insertText says OR FAIL for the reason that lease does.
 func insertText(rows int) string {
 	return `INSERT OR FAIL INTO files (id, transfer, connector, direction, state, start, ready_at, updated_at, start_at, partner,
 		source_path, target_path, parent, rule) VALUES ` + strings.Repeat(insertRow+",", rows-1) + insertRow

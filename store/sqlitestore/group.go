@@ -86,9 +86,7 @@ func (w *writer) transact(ctx context.Context, rows int, do writing) error {
 		case <-c.done:
 			return c.err
 		case <-w.turn:
-			err := w.lead(ctx)
-			w.turn <- struct{}{}
-			if err != nil && w.waiting.withdraw(c) {
+			if err := w.lead(ctx); err != nil && w.waiting.withdraw(c) {
 				return err
 			}
 		case <-ctx.Done():
@@ -101,8 +99,10 @@ func (w *writer) transact(ctx context.Context, rows int, do writing) error {
 	}
 }
 
-// lead writes calls that wait. Its error is that of the wait for other processes; then no call was taken.
+// lead writes calls that wait, and gives the writer's turn back. Its error is that of the wait for other processes; then
+// no call was taken.
 func (w *writer) lead(ctx context.Context) error {
+	defer func() { w.turn <- struct{}{} }()
 	if w.waiting.length() == 0 {
 		return nil
 	}

@@ -16,10 +16,12 @@ func (s *Store) read(ctx context.Context, text string, args []any, scan func(*sq
 	return eachRow(rows, scan)
 }
 
-// ListFiles implements [store.Store]. What a page costs does not depend on how many files there are, if it is one of a
-// transfer, of a follow id, of a local path, of a partner, of states, of both, or of all, in the order of id, start or
-// stop. Other filters look at the files in that order until the page is full; an order by source path sorts all that
-// match; Offset walks over what it passes.
+// ListFiles implements [store.Store]. What a page costs does not depend on how many files there are in the orders of id,
+// start and stop, if it is one of all files, of a partner, of a rule, or of these in some states; of what runs, all is
+// read and sorted, for there is never much of it.
+// The files of a transfer, of a follow id, of a local path or prefix, and litter, are all found and sorted, in any order.
+// With a partner and a rule together, and with other filters, SQLite looks at the files of one of them, or at all, in the
+// order asked for until the page is full. An order by source path sorts all that match. Offset walks over what it passes.
 func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, error) {
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
@@ -42,8 +44,8 @@ func (s *Store) ListFiles(ctx context.Context, q store.Query) ([]store.File, err
 	return files, nil
 }
 
-// CountFiles implements [store.Store]. It walks over what it counts: in an index for all files, states and a partner, and
-// otherwise from row to row.
+// CountFiles implements [store.Store]. Counts of all files, and of states, are kept and cost nothing. Otherwise it walks
+// over what it counts: in an index for a partner or a rule, and from row to row for other filters.
 func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]int64, error) {
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
@@ -59,7 +61,9 @@ func (s *Store) CountFiles(ctx context.Context, q store.Query) (map[store.State]
 		var state store.State
 		var n int64
 		err := rows.Scan(&state, &n)
-		counts[state] = n
+		if n > 0 {
+			counts[state] = n
+		}
 		return err
 	})
 	if err != nil {

@@ -28,7 +28,14 @@ func listText(q *store.Query) (string, []any) {
 		c.cursor(q.After, column, behind)
 	}
 	merge := byState(q) && column != "f.source_path" && (column != "f.id" || q.Partner != "" || q.RuleName != "" || q.States != nil)
-	ids, args := c.selects(q, "SELECT f.id AS id, "+column+" AS place", "", merge)
+	head := "SELECT f.id AS id, " + column + " AS place"
+	var ids string
+	var args []any
+	if merge {
+		ids, args = c.merged(q, func(store.State) string { return head })
+	} else {
+		ids, args = c.direct(q, head, "")
+	}
 	if ids == "" {
 		return "", nil
 	}
@@ -50,7 +57,10 @@ func countText(q *store.Query) (string, []any) {
 		c.add("f.files > 0")
 		return "SELECT f.state, f.files FROM counts AS f WHERE " + strings.Join(c.terms, " AND "), c.args
 	}
-	return c.selects(q, "SELECT f.state, count(*)", " GROUP BY f.state", byState(q))
+	if !byState(q) {
+		return c.direct(q, "SELECT f.state, count(*)", " GROUP BY f.state")
+	}
+	return c.merged(q, func(s store.State) string { return fmt.Sprintf("SELECT %d, count(*)", s) })
 }
 
 // order returns the column of an order, its direction and the operator for what is behind a place in it.
@@ -92,17 +102,20 @@ func (c *conditions) add(term string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// selects returns head FROM … WHERE … tail. With merge it is one such SELECT for each state, each of which reads an index
-// by state in the order of the list, so that SQLite merges them and sorts nothing.
-func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (string, []any) {
-	if !merge {
-		c.states(q.States)
-		from := fromFiles
-		if q.Litter && !byPath(q) {
-			from = fromLitter
-		}
-		return head + c.source(q, from) + tail, c.args
+// direct returns head FROM … WHERE … tail.
+func (c *conditions) direct(q *store.Query, head, tail string) (string, []any) {
+	one := conditions{transfersFirst: c.transfersFirst, terms: slices.Clone(c.terms), args: slices.Clone(c.args)}
+	one.states(q.States)
+	from := fromFiles
+	if q.Litter && !byPath(q) {
+		from = fromLitter
 	}
+	return head + one.source(q, from) + tail, one.args
+}
+
+// merged returns one such SELECT for each state, each of which reads an index by state in the order of the list, so that
+// SQLite merges them and sorts nothing.
+func (c *conditions) merged(q *store.Query, head func(store.State) string) (string, []any) {
 	states := store.States()
 	if q.States != nil {
 		states = slices.Compact(slices.Sorted(slices.Values(q.States)))
@@ -111,13 +124,13 @@ func (c *conditions) selects(q *store.Query, head, tail string, merge bool) (str
 	var args []any
 	for _, state := range states {
 		one := conditions{terms: slices.Clone(c.terms)}
-		one.add(fmt.Sprintf("f.state = %d", int(state)))
+		one.add(fmt.Sprintf("f.state = %d", state))
 		from := fromRunning
 		if state != store.Running {
 			from = fromFiles
 			one.add("f.state <> 2") // SQLite uses a partial index only where its own words are said
 		}
-		selects = append(selects, head+one.source(q, from)+tail)
+		selects = append(selects, head(state)+one.source(q, from))
 		args = append(args, c.args...)
 	}
 	return strings.Join(selects, " UNION ALL "), args

@@ -1,11 +1,19 @@
 // Package sqlitestore keeps the state of transfers in a SQLite file: durable on one machine, without a server.
 //
-// One connection writes, one call after the other; a few read beside it (write-ahead log). Several processes of one
-// machine may share the file: SQLite's locks put their writes in order, leases keep their workers apart. Hints of
-// [Store.Watch] stay within the process; the others see what happened when they poll. A network file system does not
-// lock as SQLite needs it: keep the file on a local disk.
+// One connection writes; a few read beside it (write-ahead log). Calls that wait for the writer share a transaction, and
+// so what it costs to make that durable; one that fails takes nothing of the others with it.
 //
-// Next to the file SQLite keeps two more, with -wal and -shm at the end of their names. They belong to it.
+// Several processes of one machine may share the file: SQLite's locks put their writes in order, leases keep their workers
+// apart. Hints of [Store.Watch] stay within the process; the others see what happened when they poll. A network file
+// system does not lock as SQLite needs it: keep the file on a local disk.
+//
+// Next to the file SQLite keeps two more, with -wal and -shm at the end of their names. They belong to it. A million files
+// with paths of 35 bytes, a partner and a rule take 490 bytes each (BenchmarkList prints it).
+// What [Store.Purge] removed makes room for new rows; the file does not shrink.
+//
+// All processes that share a file must have this package in one version of the schema: end those with an earlier one before
+// a later one opens the file. Bringing a million files from version 1 to 2 takes about as long as reading and indexing
+// them, half a minute, during which others wait.
 package sqlitestore
 
 import (

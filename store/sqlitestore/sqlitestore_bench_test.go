@@ -68,14 +68,17 @@ func BenchmarkLife(b *testing.B) {
 		for _, workers := range []int{1, 4} {
 			for _, size := range []int{1, 10, batch} {
 				b.Run(fmt.Sprintf("sync=%s/workers=%d/batch=%d", mode.name, workers, size), func(b *testing.B) {
-					live(b, open(b, path(b), mode.o), workers, size)
+					live(b, open(b, path(b), mode.o), "", workers, size)
 				})
 			}
 		}
+		b.Run(fmt.Sprintf("sync=%s/workers=1/batch=%d/with rule", mode.name, batch), func(b *testing.B) {
+			live(b, open(b, path(b), mode.o), "rule", 1, batch)
+		})
 	}
 }
 
-func live(b *testing.B, s store.Store, workers, size int) {
+func live(b *testing.B, s store.Store, rule string, workers, size int) {
 	b.Helper()
 	progress := store.Change{State: store.Running, Lease: time.Minute}
 	progress.Size, progress.Offset, progress.Checkpoint = 1<<30, 8<<20, make([]byte, 128)
@@ -87,7 +90,7 @@ func live(b *testing.B, s store.Store, workers, size int) {
 	for range workers {
 		wg.Go(func() {
 			for n := int(started.Add(1)); n <= b.N; n = int(started.Add(1)) {
-				create(b, s, store.Transfer{ID: fmt.Sprint(n), ConnectorID: "acme", RuleName: "rule"}, newFiles(n, size))
+				create(b, s, store.Transfer{ID: fmt.Sprint(n), ConnectorID: "acme", RuleName: rule}, newFiles(n, size))
 				claimed := claim(b, s, size)
 				update(b, s, claimed, progress)
 				update(b, s, claimed, done)
