@@ -16,6 +16,9 @@ const (
 	silenceAfterEnd = time.Second
 	// patienceAfterEnd limits how long a call may go on then in any case.
 	patienceAfterEnd = 5 * time.Second
+	// patienceForOthers is that limit while other files use the connection, which would all be lost with it: on a slow
+	// one that many share, what is under way may take longer.
+	patienceForOthers = 15 * time.Second
 )
 
 // call is one or more requests that wait for the server together.
@@ -115,6 +118,9 @@ func (w *watch) stop() {
 		w.timer.Stop()
 	}
 	w.s.meter.working.Add(-1)
+	if w.endedAt > 0 {
+		w.s.meter.leaving.Add(-1)
+	}
 	w.s.meter.asked.Add(-int64(w.c.bytes))
 }
 
@@ -124,7 +130,8 @@ func (w *watch) contextEnded() {
 	if w.over {
 		return
 	}
-	w.endedAt = w.s.meter.now()
+	w.endedAt = max(w.s.meter.now(), 1)
+	w.s.meter.leaving.Add(1)
 	if w.timer == nil {
 		w.timer = time.AfterFunc(0, w.check)
 	} else {
@@ -143,7 +150,11 @@ func (w *watch) check() {
 	now := m.now()
 	silence := now - max(w.started, m.lastHeard())
 	if w.endedAt > 0 {
-		left := min(silenceAfterEnd-silence, patienceAfterEnd-(now-w.endedAt))
+		patience := patienceAfterEnd
+		if w.s.shared() {
+			patience = patienceForOthers
+		}
+		left := min(silenceAfterEnd-silence, patience-(now-w.endedAt))
 		if left <= 0 {
 			w.s.fail(transfer.ConnectionLost, errAbandoned)
 			return
@@ -157,4 +168,11 @@ func (w *watch) check() {
 		return
 	}
 	w.timer.Reset(w.c.limit - silence)
+}
+
+// shared reports whether files use the session that have not been given up.
+func (s *session) shared() bool {
+	s.c.pool.mu.Lock()
+	defer s.c.pool.mu.Unlock()
+	return s.users > int(s.meter.leaving.Load())
 }

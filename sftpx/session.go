@@ -39,6 +39,7 @@ type session struct {
 	down    chan struct{}  // closed when cause is final
 	gone    chan struct{}  // closed when nothing of the session runs any more
 	packets packets
+	pace    pace
 
 	mu    sync.Mutex      // guards cause
 	cause *transfer.Error // why the session is of no more use; nil while it is
@@ -56,6 +57,7 @@ type meter struct {
 	moved   atomic.Int64 // bytes, both ways
 	asked   atomic.Int64 // bytes of content under way
 	working atomic.Int32 // calls under way
+	leaving atomic.Int32 // those of them whose context has ended
 }
 
 func (m *meter) now() time.Duration { return time.Since(m.start) }
@@ -195,12 +197,16 @@ func (s *session) keepAlive(every time.Duration) {
 
 // features is what the server can do.
 func (s *session) features() transfer.Features {
+	mode := s.c.cfg.RenameMode
 	return transfer.Features{
 		Server:        s.server,
-		AtomicReplace: s.c.cfg.RenameMode == RenameAuto && s.hasExtension("posix-rename@openssh.com", "1"),
+		AtomicReplace: (mode == RenameAuto || mode == RenamePosix) && s.posixRename(),
 		Resume:        !s.c.noResume.Load(),
 	}
 }
+
+// posixRename reports whether the server says that it can replace a file in one step.
+func (s *session) posixRename() bool { return s.hasExtension("posix-rename@openssh.com", "1") }
 
 func (s *session) hasExtension(name, version string) bool {
 	got, ok := s.client.HasExtension(name)
