@@ -79,9 +79,11 @@ func (c *Connector) rememberNoResume(why string) {
 
 // remote is a place for one file on a session.
 type remote struct {
-	c       *Connector
-	s       *session
-	refused string // the temporary file that the server did not open to go on with it
+	c *Connector
+	s *session
+	// refused is the temporary file that the server did not let go on. It may still hold it open for a connection that
+	// has broken; if it lets it begin anew, it does not.
+	refused string
 	closed  atomic.Bool
 }
 

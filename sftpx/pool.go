@@ -180,7 +180,7 @@ func (p *pool) grow() {
 
 // dial adds a session to the pool. A failure is that of all who wait, unless there are sessions to wait for.
 func (p *pool) dial() {
-	s, err := p.c.dial(p.ctx)
+	s, err := p.c.dial(p.ctx, nil)
 	p.mu.Lock()
 	p.dialling = false
 	if err == nil {

@@ -86,11 +86,13 @@ func (k *sink) reopen(ctx context.Context, acked int64) error {
 		return err
 	}
 	_, _, err = k.s.readAt(f, last, acked-1)
+	if isStatus(err, fxFailure, fxOpUnsupported) {
+		k.r.refused = k.temp
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if f, err = client.OpenFile(k.temp, os.O_WRONLY); err != nil {
-		// The server may still hold the file open for a connection that has broken: begin finds out.
 		k.r.refused = k.temp
 		return err
 	}

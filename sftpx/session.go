@@ -33,13 +33,17 @@ type session struct {
 	channel ssh.Channel
 	client  *sftp.Client
 	server  string // how the server names itself, cleaned
-	meter   *meter
-	helpers sync.WaitGroup // everything that runs beside run
-	quit    chan struct{}  // closed when helpers shall end
-	down    chan struct{}  // closed when cause is final
-	gone    chan struct{}  // closed when nothing of the session runs any more
-	packets packets
-	pace    pace
+	hostKey ssh.PublicKey
+	// authMethods are those that the server accepted.
+	authMethods []string
+	greeting    *greeting // nil unless it is to be reported
+	meter       *meter
+	helpers     sync.WaitGroup // everything that runs beside run
+	quit        chan struct{}  // closed when helpers shall end
+	down        chan struct{}  // closed when cause is final
+	gone        chan struct{}  // closed when nothing of the session runs any more
+	packets     packets
+	pace        pace
 
 	mu    sync.Mutex      // guards cause
 	cause *transfer.Error // why the session is of no more use; nil while it is
@@ -67,13 +71,17 @@ func (m *meter) lastHeard() time.Duration { return time.Duration(m.heard.Load())
 // metered is the channel as pkg/sftp sees it.
 type metered struct {
 	ssh.Channel
-	m *meter
+	m        *meter
+	greeting *greeting // nil where nobody wants to know
 }
 
 func (c metered) Read(p []byte) (int, error) {
 	n, err := c.Channel.Read(p)
 	c.m.moved.Add(int64(n))
 	c.m.heard.Store(int64(c.m.now()))
+	if c.greeting != nil {
+		c.greeting.note(p[:n])
+	}
 	return n, err
 }
 

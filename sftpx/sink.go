@@ -238,23 +238,29 @@ func (k *sink) Abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
 	_ = k.closeFile(ctx) // it is to be removed, closed or not
-	err := k.remove(ctx, k.s)
-	if k.s.broken() != nil && ctx.Err() == nil {
-		var fresh *session
-		if fresh, err = k.r.c.pool.get(ctx); err == nil {
-			err = k.remove(ctx, fresh)
-			k.r.c.pool.put(fresh)
-		}
-	}
-	if err != nil {
+	if err := k.r.c.remove(ctx, k.s, k.temp); err != nil {
 		return fmt.Errorf("remove %s: %w", k.temp, err)
 	}
 	k.done.Store(true)
 	return nil
 }
 
-func (k *sink) remove(ctx context.Context, s *session) error {
-	err := s.request(ctx, "remove", k.temp, func() error { return s.client.Remove(k.temp) })
+// remove removes a file, over s or, if that is broken, over another session. One that is not there is removed.
+func (c *Connector) remove(ctx context.Context, s *session, path string) error {
+	err := s.remove(ctx, path)
+	if s.broken() == nil || ctx.Err() != nil {
+		return err
+	}
+	fresh, err := c.pool.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.pool.put(fresh)
+	return fresh.remove(ctx, path)
+}
+
+func (s *session) remove(ctx context.Context, path string) error {
+	err := s.request(ctx, "remove", path, func() error { return s.client.Remove(path) })
 	if transfer.CodeOf(err) == transfer.FileNotFound {
 		return nil
 	}
