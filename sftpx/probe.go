@@ -25,7 +25,8 @@ type probe struct {
 	r       *ConnectionReport
 	dir     string
 	content []byte
-	inTurn  bool // one request at a time
+	inTurn  bool  // one request at a time
+	tried   error // what happened to many
 
 	written, old, other string   // files
 	made                []string // those of them that may be there
@@ -91,23 +92,35 @@ func (p *probe) fill(ctx context.Context, f *sftp.File, data []byte, off int64) 
 
 const fromStart = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 
-// write stores half of the content, with many requests under way or, if the server cannot take that, one at a time.
+// write stores half of the content. A server that cannot take many requests at once is tried with one.
 func (p *probe) write(ctx context.Context) error {
-	half := p.content[:probeSize/2]
-	reason := "many requests at once were answered"
-	err := p.store(ctx, p.written, half, fromStart)
-	var status *sftp.StatusError
-	if err != nil && !p.inTurn && errors.As(err, &status) && p.lost(ctx, err) == nil {
-		first := err
-		p.inTurn = true
-		if err = p.store(ctx, p.written, half, fromStart); err != nil {
-			return first
-		}
-		p.r.Profile.Sequential = true
-		reason = "many requests at once failed, one at a time did not: " + why(first)
+	p.r.find("Sequential", p.inTurn, "as configured")
+	err := p.store(ctx, p.written, p.content[:probeSize/2], fromStart)
+	if p.slowDown(ctx, err) {
+		err = p.store(ctx, p.written, p.content[:probeSize/2], fromStart)
 	}
-	p.r.find("Sequential", p.r.Profile.Sequential, reason)
 	return err
+}
+
+// slowDown reports whether what has failed is to be tried again with one request at a time.
+func (p *probe) slowDown(ctx context.Context, err error) bool {
+	if p.inTurn || !isStatus(err, fxFailure, fxBadMessage, fxOpUnsupported) || p.lost(ctx, err) != nil {
+		return false
+	}
+	p.inTurn = true
+	p.tried = err
+	return true
+}
+
+// concluded notes what came of the second try.
+func (p *probe) concluded() {
+	switch {
+	case p.tried != nil:
+		p.r.Profile.Sequential = true
+		p.r.find("Sequential", true, "many requests at once failed, one at a time did not: "+why(p.tried))
+	case !p.inTurn:
+		p.r.find("Sequential", false, "many requests at once were answered")
+	}
 }
 
 // resume writes the second half as a delivery does that goes on.
@@ -173,25 +186,35 @@ func (p *probe) size(ctx context.Context, path string) (size int64, err error) {
 
 // readBack reads what was written. A server that answers short is noticed on the way.
 func (p *probe) readBack(ctx context.Context) error {
-	s := p.s
 	got := make([]byte, probeSize)
-	err := s.do(ctx, s.move("read", p.written, len(got)), func() error {
-		f, err := s.client.Open(p.written)
-		if err != nil {
-			return err
+	err := p.fetch(ctx, got)
+	if p.slowDown(ctx, err) {
+		if err = p.fetch(ctx, got); err != nil {
+			p.inTurn, p.tried = false, nil // that was not it
 		}
-		return errors.Join(p.drain(ctx, f, got), f.Close())
-	})
+	}
+	p.concluded()
 	if lost := p.lost(ctx, err); err != nil {
-		s.suggestPacket(p.r, "nothing could be read: "+why(err))
+		p.s.suggestPacket(p.r, "nothing could be read: "+why(err))
 		return lost
 	}
 	if !bytes.Equal(got, p.content) {
 		return &transfer.Error{Op: "read", Path: p.written, Code: transfer.ReadFileError,
 			Err: errors.New("the server gives back other bytes than were written (does it convert text?)")}
 	}
-	s.suggestPacket(p.r, "they were written and read")
+	p.s.suggestPacket(p.r, "they were written and read")
 	return nil
+}
+
+func (p *probe) fetch(ctx context.Context, got []byte) error {
+	s := p.s
+	return s.do(ctx, s.move("read", p.written, len(got)), func() error {
+		f, err := s.client.Open(p.written)
+		if err != nil {
+			return err
+		}
+		return errors.Join(p.drain(ctx, f, got), f.Close())
+	})
 }
 
 func (p *probe) drain(ctx context.Context, f *sftp.File, got []byte) (err error) {

@@ -4,11 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io/fs"
+	"time"
 )
 
 // quirk returns why the faults refuse a request, or nil.
 func (s *sftpSession) quirk(q *request, f *SFTPFaults) error {
-	if f.OneRequest && s.in.Buffered() > 0 {
+	if f.OneRequest && s.crowded() {
 		return &statusError{StatusFailure, "One request at a time"}
 	}
 	switch q.Op {
@@ -88,6 +89,30 @@ func (s *sftpSession) quirkOfData(q *request, f *SFTPFaults) error {
 		return &statusError{status: StatusFailure}
 	}
 	return nil
+}
+
+// oneRequestWait is how long a server that takes one request at a time looks out for another one.
+const oneRequestWait = 2 * time.Millisecond
+
+// crowded reports whether another request comes before this one is answered.
+func (s *sftpSession) crowded() bool {
+	if s.in.Buffered() > 0 {
+		return true
+	}
+	ahead := make(chan struct{})
+	s.ahead = ahead
+	s.conn.wg.Go(func() {
+		defer close(ahead)
+		_, _ = s.in.Peek(1)
+	})
+	timer := time.NewTimer(oneRequestWait)
+	defer timer.Stop()
+	select {
+	case <-ahead:
+		return s.in.Buffered() > 0
+	case <-timer.C:
+		return false
+	}
 }
 
 // opened counts handles, and those of each file that are open to read it.
