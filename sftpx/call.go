@@ -16,8 +16,9 @@ const (
 	silenceAfterEnd = time.Second
 	// patienceAfterEnd limits how long a call may go on then in any case.
 	patienceAfterEnd = 5 * time.Second
-	// patienceForOthers is that limit while other files use the connection, which would all be lost with it: on a slow
-	// one that many share, what is under way may take longer.
+	// silenceForOthers and patienceForOthers are these limits while other files use the connection, which would all be
+	// lost with it: on a slow one that many share, what is under way may take longer.
+	silenceForOthers  = 2 * time.Second
 	patienceForOthers = 15 * time.Second
 )
 
@@ -150,11 +151,11 @@ func (w *watch) check() {
 	now := m.now()
 	silence := now - max(w.started, m.lastHeard())
 	if w.endedAt > 0 {
-		patience := patienceAfterEnd
+		quiet, patience := silenceAfterEnd, patienceAfterEnd
 		if w.s.shared() {
-			patience = patienceForOthers
+			quiet, patience = silenceForOthers, patienceForOthers
 		}
-		left := min(silenceAfterEnd-silence, patience-(now-w.endedAt))
+		left := min(quiet-silence, patience-(now-w.endedAt))
 		if left <= 0 {
 			w.s.fail(transfer.ConnectionLost, errAbandoned)
 			return

@@ -27,7 +27,7 @@ var (
 	errLostAtLogin    = fmt.Errorf("connection lost while logging in: %w", io.ErrUnexpectedEOF)
 	errKeyType        = errors.New("the server has no key of an accepted type")
 	errIdle           = errors.New("sftpx: Config.IdleTimeout has passed")
-	errAbandoned      = errors.New("a request of another file was given up while the server was silent")
+	errAbandoned      = errors.New("a request of another file was given up, and the server did not answer it in time")
 )
 
 // maxText bounds what a server says in an error.

@@ -40,10 +40,10 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 	if err := checkPath("create", target); err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(target, "/") {
+	if name := target[strings.LastIndex(target, "/")+1:]; name == "" || name == "." || name == ".." {
 		return nil, &transfer.Error{Op: "create", Path: target, Code: transfer.IsDirectory}
 	}
-	if o.Key == "" || strings.ContainsAny(o.Key, "/\\\x00") {
+	if !isKey(o.Key) {
 		return nil, fmt.Errorf("create %s: %q is no key (16 to 64 hexadecimal digits)", target, shorten(o.Key, 80))
 	}
 	k := &sink{r: r, s: r.s, target: target, temp: r.c.tempName(target, o.Key), o: o}
@@ -58,6 +58,11 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 		return nil, err
 	}
 	return k, nil
+}
+
+// isKey reports whether key is one as CreateOptions.Key promises: a part of a file name that is harmless anywhere.
+func isKey(key string) bool {
+	return len(key) >= 16 && len(key) <= 64 && strings.Trim(key, "0123456789abcdef") == ""
 }
 
 // admit refuses, before anything is moved, what could not be published.

@@ -26,7 +26,7 @@ const (
 	pieceTime = 2 * time.Second
 	// leastPiece is read at once however slow the connection, and firstPiece before that is known, in bytes.
 	leastPiece = 256 << 10
-	firstPiece = 2 << 20
+	firstPiece = 1 << 20
 )
 
 // pace tells how much to read at once.
