@@ -172,8 +172,4 @@ func (w *watch) check() {
 }
 
 // shared reports whether files use the session that have not been given up.
-func (s *session) shared() bool {
-	s.c.pool.mu.Lock()
-	defer s.c.pool.mu.Unlock()
-	return s.users > int(s.meter.leaving.Load())
-}
+func (s *session) shared() bool { return s.c.pool.users(s) > int(s.meter.leaving.Load()) }

@@ -29,7 +29,7 @@
 // way to end a request that is not answered is to close its connection. All files on it then fail with the same cause
 // and go on from their checkpoints. For the same reason a request whose context has ended is given time to finish before
 // the connection is closed: until the server was silent for 1 s, or for 5 s in all; while other files use the connection,
-// 2 s and 15 s. Windows are read in pieces of about 2 s, so that who cancels a file does not disturb the others. Every
+// 2 s and 15 s. On a slow connection windows are read in pieces, so that who cancels a file does not disturb the others. Every
 // handle is closed, and its CLOSE waited for, for up to 5 s.
 //
 // # Delivery

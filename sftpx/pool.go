@@ -114,6 +114,13 @@ func (p *pool) put(s *session) {
 	p.rest(s)
 }
 
+// users returns how many files the session is lent to.
+func (p *pool) users(s *session) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.users
+}
+
 // leastUsed returns the session with the most room, or nil. p.mu is held, here and in all below that do not take it.
 func (p *pool) leastUsed() *session {
 	var best *session

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +23,12 @@ func (s *session) move(op, path string, n int) call {
 
 const (
 	// pieceTime is about how long one call of pkg/sftp reads: it cannot be ended before, and a file that is given up
-	// must not hold the connection of others for long.
-	pieceTime = 2 * time.Second
-	// leastPiece is read at once however slow the connection, and firstPiece before that is known, in bytes.
+	// must not hold the connection of others for long. Each piece costs a round trip, in which others use the connection;
+	// a file that has it alone takes larger ones, but lets go before the connection is closed (patienceAfterEnd).
+	pieceTime      = 2 * time.Second
+	pieceTimeAlone = 4 * time.Second
+	// leastPiece is read at once however slow the connection, in bytes. firstPiece is read before that is known, unless
+	// nobody shares the connection.
 	leastPiece = 256 << 10
 	firstPiece = 1 << 20
 )
@@ -32,12 +36,17 @@ const (
 // pace tells how much to read at once.
 type pace struct{ rate atomic.Int64 } // bytes per second of one file, lately
 
-func (p *pace) piece() int {
-	rate := p.rate.Load()
-	if rate == 0 {
+func (p *pace) piece(alone bool) int {
+	rate, last := p.rate.Load(), pieceTime
+	switch {
+	case rate == 0 && alone:
+		return math.MaxInt
+	case rate == 0:
 		return firstPiece
+	case alone:
+		last = pieceTimeAlone
 	}
-	return int(max(leastPiece, min(rate, 1<<30)*int64(pieceTime/time.Second)))
+	return int(max(leastPiece, min(rate, 1<<30)*int64(last/time.Second)))
 }
 
 // took notes how long n bytes took. Small reads say more about the distance than about the speed.
@@ -54,7 +63,7 @@ func (s *session) pieceOf(p []byte) []byte {
 	s.packets.RUnlock()
 	n := packet
 	if !s.c.cfg.Sequential {
-		n = max(n, s.pace.piece()/packet*packet)
+		n = max(n, s.pace.piece(s.c.pool.users(s) < 2)/packet*packet)
 	}
 	return p[:min(n, len(p))]
 }
