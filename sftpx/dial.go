@@ -34,8 +34,8 @@ func (c *bufferedConn) Read(p []byte) (int, error) {
 }
 
 // dial makes a session. Whatever it waits for ends with ctx or with Config.ConnectTimeout, because both close the
-// connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926). It keeps the server's greeting if g is
-// not nil.
+// connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926). The server's greeting is kept in
+// g, which may be nil.
 func (c *Connector) dial(ctx context.Context, g *greeting) (*session, error) {
 	if c.cfg.ConnectTimeout > 0 {
 		var cancel context.CancelFunc

@@ -25,12 +25,12 @@
 // handshake runs at a time, and everybody who waits for it shares its result. Idle sessions are kept warm, probed before
 // they are used again, and closed after [Config.IdleTimeout].
 //
-// Nothing waits for ever: connecting, each request, and each window have a limit. pkg/sftp has no deadlines, so the only
-// way to end a request that is not answered is to close its connection. All files on it then fail with the same cause
-// and go on from their checkpoints. For the same reason a request whose context has ended is given time to finish before
-// the connection is closed: until the server was silent for 1 s, or for 5 s in all; while other files use the connection,
-// 2 s and 15 s. On a slow connection windows are read in pieces, so that who cancels a file does not disturb the others. Every
-// handle is closed, and its CLOSE waited for, for up to 5 s.
+// Nothing waits for ever: connecting, each request, and each window have a limit. pkg/sftp has no deadlines, so the
+// only way to end a request that is not answered is to close its connection. All files on it then fail with the same
+// cause and go on from their checkpoints. For the same reason a request whose context has ended is given time to finish
+// before the connection is closed: until the server was silent for 1 s, or for 5 s in all; while other files use the
+// connection, 2 s and 15 s. On a slow connection windows are read in pieces, so that who cancels a file does not
+// disturb the others. Every handle is closed, and its CLOSE waited for, for up to 5 s.
 //
 // # Delivery
 //
