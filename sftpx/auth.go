@@ -171,10 +171,11 @@ type login struct {
 	steps    []loginStep
 	cleanups []func()
 
-	broken  func() bool // whether the connection has failed meanwhile
-	allowed []string    // what the server last said that it accepts; nil before it said anything
-	tried   []string
-	refused bool // it has said no to one of them, which x/crypto/ssh does not tell from a lost connection
+	broken   func() bool // whether the connection has failed meanwhile
+	accepted []string    // what has succeeded, and behind it what was chosen last
+	allowed  []string    // what the server last said that it accepts; nil before it said anything
+	tried    []string
+	refused  bool // it has said no to one of them, which x/crypto/ssh does not tell from a lost connection
 }
 
 type loginStep struct {
@@ -295,6 +296,7 @@ func (l *login) next(state *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		if broken {
 			return nil, errLostAtLogin
 		}
+		l.accepted = append(slices.Clone(state.PartialSuccessMethods), s.name)
 		return s.method, nil
 	}
 	return nil, nil

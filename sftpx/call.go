@@ -16,6 +16,10 @@ const (
 	silenceAfterEnd = time.Second
 	// patienceAfterEnd limits how long a call may go on then in any case.
 	patienceAfterEnd = 5 * time.Second
+	// silenceForOthers and patienceForOthers are these limits while other files use the connection, which would all be
+	// lost with it: on a slow one that many share, what is under way may take longer.
+	silenceForOthers  = 2 * time.Second
+	patienceForOthers = 15 * time.Second
 )
 
 // call is one or more requests that wait for the server together.
@@ -115,6 +119,9 @@ func (w *watch) stop() {
 		w.timer.Stop()
 	}
 	w.s.meter.working.Add(-1)
+	if w.endedAt > 0 {
+		w.s.meter.leaving.Add(-1)
+	}
 	w.s.meter.asked.Add(-int64(w.c.bytes))
 }
 
@@ -124,7 +131,8 @@ func (w *watch) contextEnded() {
 	if w.over {
 		return
 	}
-	w.endedAt = w.s.meter.now()
+	w.endedAt = max(w.s.meter.now(), 1)
+	w.s.meter.leaving.Add(1)
 	if w.timer == nil {
 		w.timer = time.AfterFunc(0, w.check)
 	} else {
@@ -143,7 +151,11 @@ func (w *watch) check() {
 	now := m.now()
 	silence := now - max(w.started, m.lastHeard())
 	if w.endedAt > 0 {
-		left := min(silenceAfterEnd-silence, patienceAfterEnd-(now-w.endedAt))
+		quiet, patience := silenceAfterEnd, patienceAfterEnd
+		if w.s.shared() {
+			quiet, patience = silenceForOthers, patienceForOthers
+		}
+		left := min(quiet-silence, patience-(now-w.endedAt))
 		if left <= 0 {
 			w.s.fail(transfer.ConnectionLost, errAbandoned)
 			return
@@ -158,3 +170,6 @@ func (w *watch) check() {
 	}
 	w.timer.Reset(w.c.limit - silence)
 }
+
+// shared reports whether files use the session that have not been given up.
+func (s *session) shared() bool { return s.c.pool.users(s) > int(s.meter.leaving.Load()) }

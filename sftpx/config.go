@@ -38,12 +38,8 @@ type Config struct {
 	// everything, and distance costs half as much; few partners allow fewer (AWS: 1 unless raised, 5 at most).
 	MaxConnections int
 	// FilesPerConnection is how many files share a connection. 0 is 16: many files on one connection are faster than
-	// many connections, and servers with a limit allow 100 and more.
+	// many connections, and servers with a limit allow 100 and more. With Sequential 0 is 1.
 	FilesPerConnection int
-	// MaxPacket is how many bytes one READ or WRITE carries at most. 0 is 32 KiB, which every server must take
-	// (draft-ietf-secsh-filexfer-02, section 3), and 255 KiB for OpenSSH since 8.5, which says that it takes them. A
-	// server that answers shorter is noticed, and asked for less from then on. At most 255 KiB.
-	MaxPacket int
 
 	// ConnectTimeout limits dialling, handshake, logging in and starting SFTP together. 0 is 30 s, −1 no limit.
 	ConnectTimeout time.Duration
@@ -59,12 +55,9 @@ type Config struct {
 	// IdleTimeout is how long a connection without files is kept. 0 is 60 s, −1 until Close.
 	IdleTimeout time.Duration
 
-	// RenameMode is how a delivered file gets its name. 0 is RenameAuto.
-	RenameMode RenameMode
-	// TempName is the name of a file under way: %k stands for the delivery's key and must be in it, %n for the
-	// target's own name. It is relative to the target's directory; with slashes it names another one, which must be
-	// on the same file system. Empty means ".transfer-%k.part".
-	TempName string
+	// Profile is how the partner's server differs from others. Its fields are Config's own: cfg.RenameMode = ….
+	Profile
+
 	// MakeDirs creates a target's missing directories. Without it a missing one is DirectoryNotFound.
 	MakeDirs bool
 	// Fsync asks the server to bring each file to its disk before it is renamed (fsync@openssh.com), where the
@@ -77,18 +70,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// RenameMode is how a delivered file gets its name.
-type RenameMode int
-
-const (
-	// RenameAuto writes to a temporary name and renames: in one step where the server has posix-rename@openssh.com,
-	// else by removing an old file first.
-	RenameAuto RenameMode = iota
-	// RenameDirect writes to the final name, for servers that cannot rename. Others see the file grow, and a
-	// delivery that fails has already destroyed an older file.
-	RenameDirect
-)
-
 const (
 	safePacket  = 32 << 10  // what every server must take
 	largePacket = 255 << 10 // what OpenSSH takes since 8.5, and pkg/sftp with its 256 KiB of message
@@ -99,6 +80,9 @@ const (
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConnections, 2)
+	if c.Sequential {
+		setDefault(&c.FilesPerConnection, 1)
+	}
 	setDefault(&c.FilesPerConnection, 16)
 	setDefault(&c.ConnectTimeout, 30*time.Second)
 	setDefault(&c.OperationTimeout, 60*time.Second)
@@ -150,13 +134,8 @@ func (c Config) validate() error {
 	if c.Algorithms != DefaultAlgorithms && c.Algorithms != LegacyAlgorithms {
 		wrong("Algorithms", "is %d (try sftpx.DefaultAlgorithms)", c.Algorithms)
 	}
-	if c.RenameMode != RenameAuto && c.RenameMode != RenameDirect {
-		wrong("RenameMode", "is %d (try sftpx.RenameAuto)", c.RenameMode)
-	}
 	c.validateLimits(wrong)
-	if problem := tempNameProblem(c.TempName); problem != "" {
-		wrong("TempName", "is %q: %s", shorten(c.TempName, 80), problem)
-	}
+	c.Profile.validate(wrong)
 	return errors.Join(problems...)
 }
 
@@ -168,9 +147,6 @@ func (c Config) validateLimits(wrong func(field, format string, args ...any)) {
 		if f.value < 1 || f.value > f.max {
 			wrong(f.name, "is %d (from 1 to %d; 0 is the default)", f.value, f.max)
 		}
-	}
-	if c.MaxPacket != 0 && (c.MaxPacket < smallPacket || c.MaxPacket > largePacket) {
-		wrong("MaxPacket", "is %d (from %d to %d bytes; 0 is the default)", c.MaxPacket, smallPacket, largePacket)
 	}
 	for _, f := range []struct {
 		name  string

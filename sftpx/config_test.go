@@ -1,6 +1,7 @@
 package sftpx_test
 
 import (
+	"io/fs"
 	"testing"
 	"time"
 
@@ -64,13 +65,14 @@ func TestEveryWrongFieldIsNamed(t *testing.T) {
 		Addr: "sftp://host", User: "alice\n", HostKeys: []string{"nonsense"}, KnownHosts: []string{"/nowhere/known_hosts"},
 		Auth: []sftpx.Auth{{}, sftpx.PublicKey(), sftpx.Password(nil), sftpx.KeyboardInteractive(nil), sftpx.Agent(nil),
 			sftpx.PublicKey([]ssh.Signer{nil}...)},
-		Algorithms: 7, RenameMode: 7, MaxConnections: -1, FilesPerConnection: 5000, MaxPacket: 1 << 20, TempName: "x%q",
+		Algorithms: 7, MaxConnections: -1, FilesPerConnection: 5000,
+		Profile:        sftpx.Profile{RenameMode: 7, Verify: 7, MaxPacket: 1 << 20, TempName: "x%q", FileMode: fs.ModeSetuid | 0o755},
 		ConnectTimeout: 30, OperationTimeout: 30, StallTimeout: 30, KeepAlive: 30, IdleTimeout: 30,
 	})
 	require.Error(t, err)
 	for _, field := range []string{
 		"Addr", "User", "HostKeys[0]", "KnownHosts", "Auth[0]", "Auth[1]", "Auth[2]", "Auth[3]", "Auth[4]", "Auth[5]",
-		"Algorithms", "RenameMode", "MaxConnections", "FilesPerConnection", "MaxPacket", "TempName", "ConnectTimeout",
+		"Algorithms", "RenameMode", "MaxConnections", "FilesPerConnection", "MaxPacket", "TempName", "Verify", "FileMode", "ConnectTimeout",
 		"OperationTimeout", "StallTimeout", "KeepAlive", "IdleTimeout",
 	} {
 		require.ErrorContains(t, err, "sftpx: Config."+field+" ")

@@ -23,6 +23,8 @@ type Connector struct {
 	learnedPacket atomic.Int64 // what the server takes at most; 0 until it has shown a limit
 	lostLarge     atomic.Int32 // connections that broke under the first large WRITE, one after the other
 	noResume      atomic.Bool  // the server does not write into the middle of a file
+	noSeek        atomic.Bool  // the server does not read from the middle of a file
+	noSetstat     atomic.Bool  // the server does not know SETSTAT
 }
 
 var _ transfer.Connector = (*Connector)(nil)
@@ -37,6 +39,7 @@ func New(cfg Config) (*Connector, error) {
 	}
 	location := url.URL{Scheme: "sftp", User: url.User(cfg.User), Host: cfg.Addr}
 	c := &Connector{cfg: cfg, keys: keys, log: cfg.Logger, url: location.String()}
+	c.noResume.Store(cfg.NoResume)
 	c.pool = newPool(c)
 	return c, nil
 }
@@ -67,11 +70,21 @@ func (c *Connector) Close() error {
 	return nil
 }
 
+// rememberNoResume makes all later deliveries that were interrupted begin anew.
+func (c *Connector) rememberNoResume(why string) {
+	if !c.noResume.Swap(true) {
+		c.log.Debug("sftp server does not resume", "server", c.url, "reason", why)
+	}
+}
+
 // remote is a place for one file on a session.
 type remote struct {
-	c      *Connector
-	s      *session
-	closed atomic.Bool
+	c *Connector
+	s *session
+	// refused is the temporary file that the server did not let go on. It may still hold it open for a connection that
+	// has broken; if it lets it begin anew, it does not.
+	refused string
+	closed  atomic.Bool
 }
 
 var _ transfer.Remote = (*remote)(nil)

@@ -34,15 +34,16 @@ func (c *bufferedConn) Read(p []byte) (int, error) {
 }
 
 // dial makes a session. Whatever it waits for ends with ctx or with Config.ConnectTimeout, because both close the
-// connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926).
-func (c *Connector) dial(ctx context.Context) (*session, error) {
+// connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926). The server's greeting is kept in
+// g, which may be nil.
+func (c *Connector) dial(ctx context.Context, g *greeting) (*session, error) {
 	if c.cfg.ConnectTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.ConnectTimeout, errConnectTimeout)
 		defer cancel()
 	}
 	started := time.Now()
-	s, err := c.establish(ctx)
+	s, err := c.establish(ctx, g)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = c.dialEnded(cause)
@@ -68,7 +69,7 @@ func (c *Connector) dialEnded(cause error) error {
 	return &transfer.Error{Op: "connect", Path: c.cfg.Addr, Code: transfer.ConnectionError, Err: cause}
 }
 
-func (c *Connector) establish(ctx context.Context) (_ *session, err error) {
+func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err error) {
 	conn, err := c.cfg.Dial(ctx, "tcp", c.cfg.Addr)
 	if err != nil {
 		return nil, &transfer.Error{Op: "connect", Path: c.cfg.Addr, Code: dialCode(err), Err: cleaned(err)}
@@ -81,7 +82,7 @@ func (c *Connector) establish(ctx context.Context) (_ *session, err error) {
 		}
 	}()
 	s := &session{
-		c: c, raw: conn, meter: &meter{start: time.Now()},
+		c: c, raw: conn, meter: &meter{start: time.Now()}, greeting: g,
 		quit: make(chan struct{}), down: make(chan struct{}), gone: make(chan struct{}),
 	}
 	channels, requests, err := s.handshake(ctx)
@@ -114,7 +115,7 @@ func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan 
 		AuthCallback:      l.next,
 		HostKeyAlgorithms: c.keys.offer(),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			keyRefused = c.keys.check(key)
+			s.hostKey, keyRefused = key, c.keys.check(key)
 			return keyRefused
 		},
 	}
@@ -123,6 +124,7 @@ func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan 
 		return nil, nil, c.handshakeError(err, keyRefused, l)
 	}
 	s.conn = conn
+	s.authMethods = l.accepted
 	s.server = shorten(clean(string(conn.ServerVersion())), maxText)
 	return channels, requests, nil
 }
@@ -155,7 +157,7 @@ func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh
 			errors.New("the server refuses to start SFTP (is it allowed for this account?)"))
 	}
 	s.packets.size = s.c.packetFor(s.server)
-	pipe := metered{channel, s.meter}
+	pipe := metered{channel, s.meter, s.greeting}
 	s.client, err = sftp.NewClientPipe(pipe, pipe, packetOptions(s.packets.size)...)
 	if err != nil {
 		return failed(transfer.ConnectionError,

@@ -25,10 +25,12 @@
 // handshake runs at a time, and everybody who waits for it shares its result. Idle sessions are kept warm, probed before
 // they are used again, and closed after [Config.IdleTimeout].
 //
-// Nothing waits for ever: connecting, each request, and each window have a limit. pkg/sftp has no deadlines, so the only
-// way to end a request that is not answered is to close its connection. All files on it then fail with the same cause
-// and go on from their checkpoints. For the same reason a request whose context has ended is given a moment to finish
-// before the connection is closed.
+// Nothing waits for ever: connecting, each request, and each window have a limit. pkg/sftp has no deadlines, so the
+// only way to end a request that is not answered is to close its connection. All files on it then fail with the same
+// cause and go on from their checkpoints. For the same reason a request whose context has ended is given time to finish
+// before the connection is closed: until the server was silent for 1 s, or for 5 s in all; while other files use the
+// connection, 2 s and 15 s. On a slow connection windows are read in pieces, so that who cancels a file does not
+// disturb the others. Every handle is closed, and its CLOSE waited for, for up to 5 s.
 //
 // # Delivery
 //
@@ -38,11 +40,25 @@
 // (transfer.Features.AtomicReplace says which). Servers that cannot rename need [RenameDirect]. A delivery that was
 // interrupted goes on where the server had last acknowledged a window.
 //
+// # Profiles
+//
+// Partners' servers differ, and [Profile] says how to treat one: how a file gets its name, what is asked after its CLOSE,
+// mailboxes that hand out a file once, servers that take one request at a time or cannot go on in mid-file, times and
+// permissions. Smaller packets, files that cannot be reopened or read from the middle, and a missing posix-rename are
+// noticed without it. [Connector.TestConnection] shows what a server is like, the key that it has, and, if it may write,
+// the profile that suits it:
+//
+//	report, err := conn.TestConnection(ctx, &sftpx.TestConnectionInput{ProbeDirectory: "/upload/test"})
+//	…
+//	cfg.Profile = report.Profile // report.Findings says why
+//
 // # Caveats
 //
 //   - A source is pinned by size and modification time, taken before it is opened; between OPEN and CLOSE nothing but
 //     READ is sent, because some servers hand out a file once and regard a STAT as the end of it. A file that grows while
 //     it is read is delivered as long as it was.
+//   - A mailbox ([Profile.ReadOnce]) may take CLOSE for the end of a file, also if it failed on our side after it was read.
+//     Where a file must not get lost, ask the partner to keep it until it is confirmed.
 //   - The server's clock has seconds: two versions of one size within a second look alike.
 //   - Where a server's rename replaces files although SFTP version 3 forbids it, an overwrite policy other than REPLACE
 //     is kept by a STAT just before the rename, which another writer can beat.

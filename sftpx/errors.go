@@ -25,8 +25,9 @@ var (
 	errClosed         = errors.New("sftpx: the connector is closed")
 	errConnectTimeout = errors.New("sftpx: Config.ConnectTimeout has passed")
 	errLostAtLogin    = fmt.Errorf("connection lost while logging in: %w", io.ErrUnexpectedEOF)
+	errKeyType        = errors.New("the server has no key of an accepted type")
 	errIdle           = errors.New("sftpx: Config.IdleTimeout has passed")
-	errAbandoned      = errors.New("a request of another file was given up while the server was silent")
+	errAbandoned      = errors.New("a request of another file was given up, and the server did not answer it in time")
 )
 
 // maxText bounds what a server says in an error.
@@ -226,6 +227,6 @@ func (c *Connector) negotiationError(e *ssh.AlgorithmNegotiationError) (transfer
 		return transfer.KeyExchangeFailed, fmt.Errorf("the server signs with its RSA key by SHA-1 only: it offers %s "+
 			"(sftpx.LegacyAlgorithms allows that)", theirs)
 	}
-	return transfer.HostKeyMismatch, fmt.Errorf("the server has no key of an accepted type: accepted are %s, it offers "+
-		"keys for %s (add its key to Config.HostKeys)", c.keys.accepted(), theirs)
+	return transfer.HostKeyMismatch, fmt.Errorf("%w: accepted are %s, it offers keys for %s (add its key to "+
+		"Config.HostKeys)", errKeyType, c.keys.accepted(), theirs)
 }

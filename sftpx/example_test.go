@@ -32,7 +32,7 @@ func ExampleNew() {
 
 // What is missing or wrong is said all at once, with the fix.
 func ExampleNew_incomplete() {
-	_, err := sftpx.New(sftpx.Config{Addr: "sftp://sftp.example.com", MaxPacket: 1 << 20})
+	_, err := sftpx.New(sftpx.Config{Addr: "sftp://sftp.example.com", Profile: sftpx.Profile{MaxPacket: 1 << 20}})
 	fmt.Println(err)
 	// Output:
 	// sftpx: Config.Addr is "sftp://sftp.example.com": a URL, not a host (try "sftp.example.com" or "sftp.example.com:22")

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/sftpx"
 	"github.com/seed62b9dc43/transfer/storagetest"
+	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
 // lockedText keeps what is logged.
@@ -99,3 +101,22 @@ func begin(t testing.TB, r transfer.Remote, path string, size, window int) (tran
 }
 
 var noSum [sha256.Size]byte // sinks over SFTP do not use it
+
+// wrapped returns a server and a connector whose connections have faults on request: conns has them in order.
+func wrapped(t *testing.T, change func(*sftpx.Config)) (*transfertest.SFTPServer, *sftpx.Connector, <-chan *transfertest.Conn) {
+	t.Helper()
+	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{})
+	conns := make(chan *transfertest.Conn, 100)
+	cfg := config(server)
+	cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		w := transfertest.WrapConn(conn, transfertest.ConnFaults{})
+		conns <- w
+		return w, nil
+	}
+	change(&cfg)
+	return server, connect(t, cfg), conns
+}

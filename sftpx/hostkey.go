@@ -135,7 +135,8 @@ func (h *hostKeys) check(key ssh.PublicKey) error {
 		}
 	}
 	return fmt.Errorf("it offered %s, but the accepted ones are %s (if the partner has changed the key: ask them for "+
-		"the fingerprint by another way, then add the key to Config.HostKeys)", describeKey(key), h.accepted())
+		"the fingerprint by another way, then add the key to Config.HostKeys); %s", describeKey(key), h.accepted(),
+		offers(key))
 }
 
 // accepted lists the fingerprints of all accepted keys.
@@ -151,6 +152,16 @@ func (h *hostKeys) accepted() string {
 		texts = append(texts, describeKey(key))
 	}
 	return strings.Join(texts, ", ")
+}
+
+// offers shows the key that a server offered as Config.HostKeys takes it.
+func offers(key ssh.PublicKey) string {
+	return fmt.Sprintf("the line of the offered key is `%s` (%s)", keyLine(key), ssh.FingerprintSHA256(key))
+}
+
+// keyLine is a key as Config.HostKeys takes it.
+func keyLine(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
 
 func describeKey(key ssh.PublicKey) string {

@@ -114,6 +114,13 @@ func (p *pool) put(s *session) {
 	p.rest(s)
 }
 
+// users returns how many files the session is lent to.
+func (p *pool) users(s *session) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.users
+}
+
 // leastUsed returns the session with the most room, or nil. p.mu is held, here and in all below that do not take it.
 func (p *pool) leastUsed() *session {
 	var best *session
@@ -180,7 +187,7 @@ func (p *pool) grow() {
 
 // dial adds a session to the pool. A failure is that of all who wait, unless there are sessions to wait for.
 func (p *pool) dial() {
-	s, err := p.c.dial(p.ctx)
+	s, err := p.c.dial(p.ctx, nil)
 	p.mu.Lock()
 	p.dialling = false
 	if err == nil {

@@ -21,32 +21,61 @@ func (k *sink) publish(ctx context.Context) error {
 }
 
 func (k *sink) rename(ctx context.Context) error {
-	s := k.s
-	if !k.o.Overwrite.Replaces() {
-		// SFTP version 3 lets no rename replace a file, but not all servers know; so look first.
-		if err := k.refuseExisting(ctx, "rename"); err != nil {
-			return err
-		}
-		err := k.plainRename(ctx)
-		if err != nil && s.broken() == nil && errors.Is(k.refuseExisting(ctx, "rename"), transfer.FileExists) {
-			return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.FileExists, Err: cause(err)}
-		}
-		return err
+	s, mode := k.s, k.r.c.cfg.RenameMode
+	if !k.replaces() {
+		return k.renameNew(ctx)
 	}
 	if s.features().AtomicReplace {
-		err := s.request(ctx, "rename", k.temp, func() error { return s.client.PosixRename(k.temp, k.target) })
-		if !isStatus(err, fxOpUnsupported) {
+		err := k.posixRename(ctx)
+		if mode == RenamePosix || !isStatus(err, fxOpUnsupported) {
 			return k.renameError(ctx, err)
 		}
+	}
+	if mode == RenameReplace {
+		return k.replaceOld(ctx)
 	}
 	err := k.plainRename(ctx)
 	if err == nil || s.broken() != nil || ctx.Err() != nil || isStatus(err, fxOpUnsupported) || !k.isFile(ctx) {
 		return err
 	}
-	if removed := s.request(ctx, "replace", k.target, func() error { return s.client.Remove(k.target) }); removed != nil {
+	if removed := k.removeOld(ctx); removed != nil {
 		return errors.Join(err, removed)
 	}
 	return k.plainRename(ctx)
+}
+
+// renameNew gives the file a name that must be free.
+func (k *sink) renameNew(ctx context.Context) error {
+	// SFTP version 3 lets no rename replace a file, but not all servers know; so look first.
+	if err := k.refuseExisting(ctx, "rename"); err != nil {
+		return err
+	}
+	if k.r.c.cfg.RenameMode == RenamePosix {
+		return k.renameError(ctx, k.posixRename(ctx))
+	}
+	err := k.plainRename(ctx)
+	if err != nil && k.s.broken() == nil && errors.Is(k.refuseExisting(ctx, "rename"), transfer.FileExists) {
+		return &transfer.Error{Op: "rename", Path: k.target, Code: transfer.FileExists, Err: cause(err)}
+	}
+	return err
+}
+
+// replaceOld removes an old file, if there is one, and then renames.
+func (k *sink) replaceOld(ctx context.Context) error {
+	if k.isFile(ctx) {
+		if err := k.removeOld(ctx); err != nil {
+			return err
+		}
+	}
+	return k.plainRename(ctx)
+}
+
+func (k *sink) removeOld(ctx context.Context) error {
+	return k.s.request(ctx, "replace", k.target, func() error { return k.s.client.Remove(k.target) })
+}
+
+func (k *sink) posixRename(ctx context.Context) error {
+	return k.s.request(ctx, "rename", k.temp, func() error { return k.s.client.PosixRename(k.temp, k.target) })
 }
 
 func (k *sink) plainRename(ctx context.Context) error {

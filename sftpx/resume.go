@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/pkg/sftp"
+
 	"github.com/seed62b9dc43/transfer"
 )
 
@@ -30,26 +32,35 @@ func (k *sink) Checkpoint() []byte {
 	return state
 }
 
+// parseCheckpoint returns how much of temp was acknowledged.
+func parseCheckpoint(temp string, o transfer.CreateOptions) (acked int64, err error) {
+	var c checkpoint
+	if err := json.Unmarshal(o.Checkpoint, &c); err != nil {
+		return 0, fmt.Errorf("decode checkpoint: %w", err)
+	}
+	whole := c.Acked == o.Size || o.WindowSize > 0 && c.Acked%o.WindowSize == 0
+	if c.Temp != temp || c.Acked <= 0 || c.Acked > o.Size || !whole {
+		return 0, errors.New("the checkpoint is of another delivery")
+	}
+	return c.Acked, nil
+}
+
 // resume opens the temporary file of an earlier delivery, as it is.
 func (k *sink) resume(ctx context.Context) error {
 	lost := func(why error) error {
 		return &transfer.Error{Op: "resume", Path: k.target, Code: transfer.CheckpointLost, Err: why}
 	}
-	var c checkpoint
-	if err := json.Unmarshal(k.o.Checkpoint, &c); err != nil {
-		return lost(fmt.Errorf("decode checkpoint: %w", err))
-	}
-	whole := c.Acked == k.o.Size || k.o.WindowSize > 0 && c.Acked%k.o.WindowSize == 0
-	if c.Temp != k.temp || c.Acked <= 0 || c.Acked > k.o.Size || !whole {
-		return lost(errors.New("the checkpoint is of another delivery"))
+	acked, err := parseCheckpoint(k.temp, k.o)
+	if err != nil {
+		return lost(err)
 	}
 	if k.r.c.noResume.Load() {
 		return lost(errors.New("the server does not write into the middle of a file"))
 	}
-	err := k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(ctx, c.Acked) })
+	err = k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(ctx, acked) })
 	switch {
 	case err == nil:
-		k.acked.Store(c.Acked)
+		k.acked.Store(acked)
 		return nil
 	case ctx.Err() != nil || k.s.broken() != nil:
 		return err
@@ -61,7 +72,8 @@ func (k *sink) resume(ctx context.Context) error {
 // acknowledged byte once more: some servers open such a file, and then append to it or refuse to write. Where the byte
 // cannot be read, there is no way to know, and the delivery starts again at zero.
 func (k *sink) reopen(ctx context.Context, acked int64) error {
-	stat, err := k.s.client.Stat(k.temp)
+	client := k.s.client
+	stat, err := client.Stat(k.temp)
 	if err != nil {
 		return err
 	}
@@ -69,20 +81,41 @@ func (k *sink) reopen(ctx context.Context, acked int64) error {
 		return fmt.Errorf("the file has %d bytes, %d were acknowledged of %d", stat.Size(), acked, k.o.Size)
 	}
 	last := make([]byte, 1)
-	f, err := k.s.client.Open(k.temp)
+	f, err := client.Open(k.temp)
 	if err != nil {
 		return err
 	}
 	_, _, err = k.s.readAt(f, last, acked-1)
+	if isStatus(err, fxFailure, fxOpUnsupported) {
+		k.r.refused = k.temp
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if k.file, err = k.s.client.OpenFile(k.temp, os.O_WRONLY); err != nil {
+	if f, err = client.OpenFile(k.temp, os.O_WRONLY); err != nil {
+		k.r.refused = k.temp
 		return err
 	}
-	if _, err = k.s.writeAt(ctx, k.file, last, acked-1); err != nil && !isBroken(err) {
-		k.r.c.noResume.Store(true)
-		err = errors.Join(err, k.file.Close())
+	if err = k.rewrite(ctx, f, last, acked-1, stat.Size()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	k.file = f
+	return nil
+}
+
+// rewrite writes the byte at off once more, and looks whether that made the file longer.
+func (k *sink) rewrite(ctx context.Context, f *sftp.File, last []byte, off, size int64) error {
+	_, err := k.s.writeAt(ctx, f, last, off)
+	if err != nil {
+		if !isBroken(err) {
+			k.r.c.rememberNoResume("it opens a file, but does not write into the middle of it")
+		}
+		return err
+	}
+	stat, err := k.s.client.Stat(k.temp)
+	if err == nil && stat.Size() == size+int64(len(last)) {
+		k.r.c.rememberNoResume("it appends what is written into the middle of a file")
+		err = fmt.Errorf("the file had %d bytes, and one more after one in the middle was written", size)
 	}
 	return err
 }

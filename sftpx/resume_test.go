@@ -31,12 +31,13 @@ func TestServerThatCannotResume(t *testing.T) {
 			r := remote(t, c)
 			_, err := r.Create(t.Context(), "/a", o)
 			require.Equal(t, transfer.CheckpointLost, transfer.CodeOf(err))
-			require.Equal(t, name != "refuses to write", r.Features().Resume)
+			require.Equal(t, name != "refuses to write", r.Features().Resume, "it might be locked")
 			require.Eventually(t, func() bool { return server.OpenHandles() == 0 }, eventually, often)
 			want := random(t, 20)
 			o.Checkpoint = nil
 			require.NoError(t, storagetest.Write(t.Context(), r, "/a", want, o))
 			requireServerFile(t, server, "/a", want)
+			require.Equal(t, name == "refuses to read", r.Features().Resume, "it was not locked")
 		})
 	}
 }

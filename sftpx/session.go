@@ -33,12 +33,17 @@ type session struct {
 	channel ssh.Channel
 	client  *sftp.Client
 	server  string // how the server names itself, cleaned
-	meter   *meter
-	helpers sync.WaitGroup // everything that runs beside run
-	quit    chan struct{}  // closed when helpers shall end
-	down    chan struct{}  // closed when cause is final
-	gone    chan struct{}  // closed when nothing of the session runs any more
-	packets packets
+	hostKey ssh.PublicKey
+	// authMethods are those that the server accepted.
+	authMethods []string
+	greeting    *greeting // nil unless it is to be reported
+	meter       *meter
+	helpers     sync.WaitGroup // everything that runs beside run
+	quit        chan struct{}  // closed when helpers shall end
+	down        chan struct{}  // closed when cause is final
+	gone        chan struct{}  // closed when nothing of the session runs any more
+	packets     packets
+	pace        pace
 
 	mu    sync.Mutex      // guards cause
 	cause *transfer.Error // why the session is of no more use; nil while it is
@@ -56,6 +61,7 @@ type meter struct {
 	moved   atomic.Int64 // bytes, both ways
 	asked   atomic.Int64 // bytes of content under way
 	working atomic.Int32 // calls under way
+	leaving atomic.Int32 // those of them whose context has ended
 }
 
 func (m *meter) now() time.Duration { return time.Since(m.start) }
@@ -65,13 +71,17 @@ func (m *meter) lastHeard() time.Duration { return time.Duration(m.heard.Load())
 // metered is the channel as pkg/sftp sees it.
 type metered struct {
 	ssh.Channel
-	m *meter
+	m        *meter
+	greeting *greeting // nil where nobody wants to know
 }
 
 func (c metered) Read(p []byte) (int, error) {
 	n, err := c.Channel.Read(p)
 	c.m.moved.Add(int64(n))
 	c.m.heard.Store(int64(c.m.now()))
+	if c.greeting != nil {
+		c.greeting.note(p[:n])
+	}
 	return n, err
 }
 
@@ -195,12 +205,16 @@ func (s *session) keepAlive(every time.Duration) {
 
 // features is what the server can do.
 func (s *session) features() transfer.Features {
+	mode := s.c.cfg.RenameMode
 	return transfer.Features{
 		Server:        s.server,
-		AtomicReplace: s.c.cfg.RenameMode == RenameAuto && s.hasExtension("posix-rename@openssh.com", "1"),
+		AtomicReplace: (mode == RenameAuto || mode == RenamePosix) && s.posixRename(),
 		Resume:        !s.c.noResume.Load(),
 	}
 }
+
+// posixRename reports whether the server says that it can replace a file in one step.
+func (s *session) posixRename() bool { return s.hasExtension("posix-rename@openssh.com", "1") }
 
 func (s *session) hasExtension(name, version string) bool {
 	got, ok := s.client.HasExtension(name)

@@ -3,6 +3,7 @@ package sftpx
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -39,18 +40,15 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 	if err := checkPath("create", target); err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(target, "/") {
+	if name := target[strings.LastIndex(target, "/")+1:]; name == "" || name == "." || name == ".." {
 		return nil, &transfer.Error{Op: "create", Path: target, Code: transfer.IsDirectory}
 	}
-	if o.Key == "" || strings.ContainsAny(o.Key, "/\\\x00") {
+	if !isKey(o.Key) {
 		return nil, fmt.Errorf("create %s: %q is no key (16 to 64 hexadecimal digits)", target, shorten(o.Key, 80))
 	}
 	k := &sink{r: r, s: r.s, target: target, temp: r.c.tempName(target, o.Key), o: o}
-	ownFile := k.temp == target && o.Checkpoint != nil // what is there is what this delivery has written
-	if !o.Overwrite.Replaces() && !ownFile {
-		if err := k.refuseExisting(ctx, "create"); err != nil {
-			return nil, err
-		}
+	if err := k.admit(ctx); err != nil {
+		return nil, err
 	}
 	start := k.begin
 	if o.Checkpoint != nil {
@@ -60,6 +58,35 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 		return nil, err
 	}
 	return k, nil
+}
+
+// isKey reports whether key is one as CreateOptions.Key promises: a part of a file name that is harmless anywhere.
+func isKey(key string) bool {
+	return len(key) >= 16 && len(key) <= 64 && strings.Trim(key, "0123456789abcdef") == ""
+}
+
+// admit refuses, before anything is moved, what could not be published.
+func (k *sink) admit(ctx context.Context) error {
+	mode := k.r.c.cfg.RenameMode
+	if mode == RenamePosix && !k.s.posixRename() {
+		return &transfer.Error{Op: "create", Path: k.target, Code: transfer.UnsupportedOperationError,
+			Err: errors.New("the server has no posix-rename@openssh.com (set Config.RenameMode to sftpx.RenameAuto)")}
+	}
+	goesOn := k.o.Checkpoint != nil
+	switch {
+	case k.replaces():
+		return nil
+	case goesOn && mode == RenameDirect: // what is there is what this delivery has written
+		return nil
+	case goesOn && k.o.Overwrite.Replaces(): // it was looked at before; Commit looks again
+		return nil
+	}
+	return k.refuseExisting(ctx, "create")
+}
+
+// replaces reports whether the delivery may take the place of a file that is there.
+func (k *sink) replaces() bool {
+	return k.o.Overwrite.Replaces() && k.r.c.cfg.RenameMode != RenamePlain
 }
 
 // tempName is where a delivery is written.
@@ -109,6 +136,9 @@ func (k *sink) begin(ctx context.Context) error {
 		return err
 	}
 	err := k.s.request(ctx, "create", k.temp, open)
+	if err == nil && k.r.refused == k.temp {
+		k.r.c.rememberNoResume("it opens a file anew, but not to go on with it")
+	}
 	if transfer.CodeOf(err) != transfer.FileNotFound {
 		return err
 	}
@@ -148,7 +178,7 @@ func (k *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	return nil
 }
 
-// Commit closes the temporary file, compares its size and gives it its name.
+// Commit closes the temporary file, compares its size, sets its attributes and gives it its name.
 func (k *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 	if acked := k.acked.Load(); acked != k.o.Size {
 		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch,
@@ -157,9 +187,10 @@ func (k *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 	if err := k.finish(ctx); err != nil {
 		return k.explainFull(ctx, err, 1)
 	}
-	if err := k.compareSize(ctx); err != nil {
+	if err := k.verify(ctx); err != nil {
 		return err
 	}
+	k.setAttributes(ctx)
 	if err := k.publish(ctx); err != nil {
 		return err
 	}
@@ -180,30 +211,6 @@ func (k *sink) finish(ctx context.Context) error {
 		k.closed.Store(true)
 		return k.file.Close()
 	})
-}
-
-// compareSize asks how much the server has stored. Servers that hide or move a file at once may not say.
-func (k *sink) compareSize(ctx context.Context) error {
-	var size int64
-	err := k.s.request(ctx, "compare size", k.temp, func() error {
-		stat, err := k.s.client.Stat(k.temp)
-		if err == nil {
-			size = stat.Size()
-		}
-		return err
-	})
-	switch code := transfer.CodeOf(err); {
-	case code == transfer.FileNotFound, code == transfer.PermissionDenied, code == transfer.UnsupportedOperationError:
-		k.r.c.log.Debug("sftp server does not say the size of a delivered file", "server", k.r.c.url, "path", k.temp,
-			"error", err)
-		return nil
-	case err != nil:
-		return err
-	case size != k.o.Size:
-		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch, Err: saidBy(k.r.c.cfg.Addr,
-			fmt.Errorf("the server has %d of %d bytes", size, k.o.Size))}
-	}
-	return nil
 }
 
 // explainFull turns a failure that says nothing into NoSpace if the server has no room for the next n bytes: OpenSSH
@@ -236,23 +243,29 @@ func (k *sink) Abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, abortTimeout)
 	defer cancel()
 	_ = k.closeFile(ctx) // it is to be removed, closed or not
-	err := k.remove(ctx, k.s)
-	if k.s.broken() != nil && ctx.Err() == nil {
-		var fresh *session
-		if fresh, err = k.r.c.pool.get(ctx); err == nil {
-			err = k.remove(ctx, fresh)
-			k.r.c.pool.put(fresh)
-		}
-	}
-	if err != nil {
+	if err := k.r.c.remove(ctx, k.s, k.temp); err != nil {
 		return fmt.Errorf("remove %s: %w", k.temp, err)
 	}
 	k.done.Store(true)
 	return nil
 }
 
-func (k *sink) remove(ctx context.Context, s *session) error {
-	err := s.request(ctx, "remove", k.temp, func() error { return s.client.Remove(k.temp) })
+// remove removes a file, over s or, if that is broken, over another session. One that is not there is removed.
+func (c *Connector) remove(ctx context.Context, s *session, path string) error {
+	err := s.remove(ctx, path)
+	if s.broken() == nil || ctx.Err() != nil {
+		return err
+	}
+	fresh, err := c.pool.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.pool.put(fresh)
+	return fresh.remove(ctx, path)
+}
+
+func (s *session) remove(ctx context.Context, path string) error {
+	err := s.request(ctx, "remove", path, func() error { return s.client.Remove(path) })
 	if transfer.CodeOf(err) == transfer.FileNotFound {
 		return nil
 	}

@@ -28,6 +28,9 @@ func (r *remote) Open(ctx context.Context, path string) (transfer.Source, error)
 	if err != nil {
 		return nil, err
 	}
+	if r.c.cfg.ReadOnce || r.c.noSeek.Load() {
+		info.ModTime = time.Time{} // so that nobody goes on in the middle: what has no version starts at zero
+	}
 	src := &source{s: s, path: path, info: info}
 	err = s.request(ctx, "open", path, func() (err error) {
 		src.file, err = s.client.Open(path)
@@ -72,6 +75,7 @@ type source struct {
 	path string
 	info transfer.FileInfo
 	file *sftp.File
+	got  int64 // bytes read
 }
 
 // Info is what the server said before the file was opened.
@@ -85,19 +89,48 @@ func (src *source) ReadWindow(ctx context.Context, p []byte, off int64) error {
 	if off < 0 || off > src.info.Size-int64(len(p)) {
 		return fmt.Errorf("read %s: bytes %d to %d of a file of %d", src.path, off, off+int64(len(p)), src.info.Size)
 	}
-	s := src.s
-	err := s.do(ctx, s.move("read", src.path, len(p)), func() error { return s.read(src.file, p, off) })
-	if errors.Is(err, errEnd) {
-		return &transfer.Error{Op: "read", Path: src.path, Code: transfer.SizeMismatch, Err: saidBy(s.c.cfg.Addr,
+	s, before := src.s, src.got
+	err := s.do(ctx, s.move("read", src.path, len(p)), func() error {
+		n, err := s.read(ctx, src.file, p, off)
+		src.got += int64(n)
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errEnd):
+		err = &transfer.Error{Op: "read", Path: src.path, Code: transfer.SizeMismatch, Err: saidBy(s.c.cfg.Addr,
 			fmt.Errorf("the file ends before byte %d, but had %d when it was opened", off+int64(len(p)), src.info.Size))}
+	case off > 0 && before == 0 && isStatus(err, fxFailure, fxOpUnsupported):
+		err = src.cannotSeek(err)
 	}
-	return err
+	return src.final(ctx, err)
+}
+
+// cannotSeek notes that the server does not read from the middle of a file. The next attempt starts at zero.
+func (src *source) cannotSeek(err error) error {
+	src.s.c.noSeek.Store(true)
+	return &transfer.Error{Op: "read", Path: src.path, Code: transfer.ConnectionError, Err: fmt.Errorf(
+		"the server does not go on in the middle of a file; the next attempt starts at its begin: %w", cause(err))}
+}
+
+// final makes a failure one that is not tried again, if the server hands out a file once and has begun to.
+func (src *source) final(ctx context.Context, err error) error {
+	if !src.s.c.cfg.ReadOnce || src.got == 0 || ctx.Err() != nil {
+		return err
+	}
+	return &transfer.Error{Op: "read", Path: src.path, Code: transfer.ReadFileError, Err: fmt.Errorf(
+		"failed after %d of %d bytes, and the server hands out a file once (Config.ReadOnce), so it is not asked again; "+
+			"the partner has to offer it again: %w", src.got, src.info.Size, cause(err))}
 }
 
 // checkEmpty makes sure that a file is empty: some servers leave out the size, which then looks like zero.
 func (src *source) checkEmpty(ctx context.Context) error {
 	s := src.s
-	err := s.do(ctx, s.move("open", src.path, 1), func() error { return s.read(src.file, make([]byte, 1), 0) })
+	err := s.do(ctx, s.move("open", src.path, 1), func() error {
+		_, err := s.read(ctx, src.file, make([]byte, 1), 0)
+		return err
+	})
 	if errors.Is(err, errEnd) {
 		return nil
 	}

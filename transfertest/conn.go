@@ -26,7 +26,9 @@ type ConnFaults struct {
 	FreezeAfterRead    int64 // nothing passes, either way, once so many bytes were read; 0 means never
 	FreezeAfterWritten int64 // the same for bytes written
 	Frozen             bool  // nothing passes now; the connection stays open
-	Reset              bool  // a cut is a TCP reset, and may take bytes with it that were under way
+	// HalfOpen is a peer that is gone without a word: what is written is taken and lost, and nothing arrives.
+	HalfOpen bool
+	Reset    bool // a cut is a TCP reset, and may take bytes with it that were under way
 }
 
 // Conn is a net.Conn with faults that can be changed while it is in use. Deadlines hold even where it is frozen.
@@ -134,6 +136,9 @@ func (c *Conn) receive(p []byte) (int, error) {
 func (c *Conn) Write(p []byte) (int, error) {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
+	if c.lose(len(p)) {
+		return len(p), nil
+	}
 	done := 0
 	for {
 		if err := c.pass(&c.written, &c.deadline.write); err != nil {
@@ -176,7 +181,7 @@ func (c *Conn) pass(f *flow, deadline *time.Time) error {
 func (c *Conn) thawed(deadline *time.Time) error {
 	for {
 		c.mu.Lock()
-		frozen, changed, cause := c.faults.Frozen || c.frozen, c.changed, c.cause
+		frozen, changed, cause := c.stands(), c.changed, c.cause
 		c.mu.Unlock()
 		if cause != nil {
 			return cause
@@ -302,7 +307,7 @@ func (c *Conn) end(cause error, drain bool) error {
 		c.cause = cause
 		close(c.done)
 	}
-	if frozen := c.faults.Frozen || c.frozen; (!drain || frozen) && !c.aborted {
+	if (!drain || c.stands()) && !c.aborted {
 		c.aborted = true
 		close(c.abort)
 	}
@@ -351,9 +356,23 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// Frozen reports whether nothing passes now.
+// Frozen reports whether nothing arrives now.
 func (c *Conn) Frozen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cause == nil && (c.faults.Frozen || c.frozen)
+	return c.cause == nil && c.stands()
+}
+
+// stands reports whether nothing arrives; c.mu is held.
+func (c *Conn) stands() bool { return c.faults.Frozen || c.frozen || c.faults.HalfOpen }
+
+// lose reports whether n bytes that are written get lost, because the connection is half open.
+func (c *Conn) lose(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.faults.HalfOpen || c.cause != nil {
+		return false
+	}
+	c.written.total += int64(n)
+	return true
 }

@@ -95,6 +95,7 @@ func TestConnFreeze(t *testing.T) {
 	got := make([]byte, 6)
 	_, err := io.ReadFull(far, got[:3])
 	require.NoError(t, err)
+	require.Eventually(t, c.Frozen, time.Minute, time.Millisecond) // the bytes may arrive a moment before
 
 	_, err = far.Write([]byte("x"))
 	require.NoError(t, err)

@@ -5,7 +5,10 @@
 //   - [NewStorage] wraps a transfer.Storage and lets chosen calls fail, wait or never return ([Rule]); it counts
 //     calls and knows what was not closed.
 //   - [NewConnector] is a partner without any network: its Remote is a Storage.
-//   - [WrapConn] makes any net.Conn slow, frozen or cut at a chosen byte.
+//   - [WrapConn] makes any net.Conn slow, frozen, half open, or cut at a chosen byte, and its packets small.
+//
+// A test that wants to see every failure once counts with [FailNth]: it fails the first call, then the second, and so on
+// until there is none left to fail. Its example shows the loop.
 //
 // Everything here is safe for concurrent use and can be changed while it runs. Nothing here is for production: the
 // server's keys are made at start, and what it stores in memory is gone with it.

@@ -2,6 +2,7 @@ package transfertest_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -85,4 +86,40 @@ func ExampleNewConnector() {
 	// true
 	// 5 1 1
 	// <nil> <nil> 0 0
+}
+
+// Every call of a delivery fails once, one after the other: whatever fails, nothing is left open.
+func ExampleFailNth() {
+	ctx := context.Background()
+	errTest := errors.New("injected")
+	deliver := func(storage transfer.Storage) (err error) {
+		sink, err := storage.Create(ctx, "/a", transfer.CreateOptions{Size: 2, WindowSize: 1, Key: "0123456789abcdef"})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, sink.Close()) }()
+		for off := range int64(2) {
+			if err := sink.WriteWindow(ctx, []byte("x"), off); err != nil {
+				return errors.Join(err, sink.Abort(ctx))
+			}
+		}
+		return sink.Commit(ctx, sha256.Sum256([]byte("xx")))
+	}
+	for n := 1; ; n++ {
+		storage := transfertest.NewStorage(nil)
+		failure := storage.Inject(transfertest.FailNth(0, n, errTest))
+		err := deliver(storage)
+		if failure.Hits() == 0 {
+			fmt.Println("there is no call", n, "and the result is", err)
+			return
+		}
+		fmt.Println("call", n, "failed:", errors.Is(err, errTest), storage.OpenSinks(), len(storage.Violations()))
+	}
+	// Output:
+	// call 1 failed: true 0 0
+	// call 2 failed: true 0 0
+	// call 3 failed: true 0 0
+	// call 4 failed: true 0 0
+	// call 5 failed: true 0 0
+	// there is no call 6 and the result is <nil>
 }

@@ -24,13 +24,26 @@ type SFTPFaults struct {
 	Sequential  bool  // files are read and written from 0 on without a gap or a step back: no resume either
 	NoReadWrite bool  // a file is opened for reading or for writing, not both (AWS Transfer Family)
 	DiskSpace   int64 // bytes from now until WRITE fails as on a full disk; 0 means no limit, -1 that it is full
+	Quota       bool  // DiskSpace is a quota: WRITE fails with StatusQuotaExceeded, and statvfs knows nothing of it
+	OneRequest  bool  // a request that arrives before the one ahead of it was answered fails
+	NoReopen    bool  // a file that is there is opened for writing only to be emptied
+	AppendOnly  bool  // WRITE appends, whatever its offset says
+	NoSetstat   bool  // no attributes are set
+	WriteOnly   bool  // a drop box: files are neither read nor described
+	LosesFiles  bool  // every WRITE and CLOSE is acknowledged, and the file is gone
 
 	NoPosixRename bool // posix-rename@openssh.com is neither advertised nor done
 	NoRename      bool // neither rename is done
 	NoReplace     bool // no rename replaces a file (without this, posix-rename does and RENAME does not, as in OpenSSH)
+	LyingRename   bool // posix-rename is advertised and acknowledged, and does nothing
 
 	// ReadOnce makes it a mailbox: a file that was read is gone with its CLOSE, and stat fails while it is open.
 	ReadOnce bool
+	// OpenOnce makes it a stricter one: a file that was opened for reading is not found by any later OPEN or stat,
+	// however the first reader ended.
+	OpenOnce bool
+	// StatConsumes makes it one that takes any stat of a file that is open for reading as the end of it: READ fails.
+	StatConsumes bool
 	// Take is a pattern of paths, as in [SFTPRule]. The partner's software takes a matching file away as soon as it
 	// has been delivered, by CLOSE or by a rename: stat finds nothing. See Taken.
 	Take string

@@ -49,9 +49,13 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		srv := &SFTPServer{
-			home: "/", files: newMemFS(), reading: map[string]int{}, stats: SFTPStats{Requests: map[SFTPOp]int{}},
+			home: "/", files: newMemFS(), reading: map[string]int{}, extracted: map[string]bool{},
+			stats: SFTPStats{Requests: map[SFTPOp]int{}},
 		}
-		srv.SetFaults(SFTPFaults{Sequential: len(in)%2 == 1, ReadOnce: len(in)%3 == 1})
+		srv.SetFaults(SFTPFaults{
+			Sequential: len(in)%2 == 1, ReadOnce: len(in)%3 == 1, OpenOnce: len(in)%5 == 1,
+			StatConsumes: len(in)%7 == 1, AppendOnly: len(in)%11 == 1, OneRequest: len(in)%13 == 1,
+		})
 		var out bytes.Buffer
 		s := newSFTPSession(t.Context(), &serverConn{server: srv}, struct {
 			io.Reader

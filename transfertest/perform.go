@@ -105,7 +105,7 @@ func (s *sftpSession) performOnHandle(q *request, f *SFTPFaults) {
 	case q.Op == SFTPRead:
 		s.read(q, f)
 	case q.Op == SFTPWrite:
-		s.status(q.id, s.write(q))
+		s.status(q.id, s.write(q, f))
 	case q.Op == SFTPFstat:
 		s.attrs(q)(h.file.Stat())
 	case q.Op == SFTPFsetstat:
@@ -238,10 +238,10 @@ func (s *sftpSession) read(q *request, f *SFTPFaults) {
 	q.handle.begun = true
 }
 
-func (s *sftpSession) write(q *request) error {
+func (s *sftpSession) write(q *request, f *SFTPFaults) error {
 	h := q.handle
 	off := q.Offset
-	if h.flags&flagAppend != 0 {
+	if h.flags&flagAppend != 0 || f.AppendOnly {
 		info, err := h.file.Stat()
 		if err != nil {
 			return err

@@ -64,6 +64,10 @@ type Rule struct {
 	Done  bool  // what was asked is done before it fails
 }
 
+// FailNth is the rule that fails the n-th call in op (0 means any call), counted from 1 on, with err. A test visits every
+// place of failure by counting n up until the rule has no Hits.
+func FailNth(op Op, n int, err error) Rule { return Rule{Op: op, Nth: n, Times: 1, Err: err} }
+
 // Call is a call as a rule sees it.
 type Call struct {
 	Op     Op

@@ -69,7 +69,9 @@ type SFTPServer struct {
 	conns    map[*serverConn]struct{}
 	taken    map[string][]byte
 	reading  map[string]int // handles by path that read a file
-	stats    SFTPStats
+	// extracted are the paths that a mailbox gives to nobody any more.
+	extracted map[string]bool
+	stats     SFTPStats
 }
 
 // SFTPStats counts what a server has seen.
@@ -99,7 +101,7 @@ func StartSFTP(t TB, o SFTPOptions) *SFTPServer {
 func NewSFTPServer(o SFTPOptions) (s *SFTPServer, err error) {
 	s = &SFTPServer{
 		opts: o, home: path.Join("/", o.Home), conns: map[*serverConn]struct{}{}, taken: map[string][]byte{},
-		reading: map[string]int{}, stats: SFTPStats{Requests: map[SFTPOp]int{}},
+		reading: map[string]int{}, extracted: map[string]bool{}, stats: SFTPStats{Requests: map[SFTPOp]int{}},
 	}
 	if err = o.validate(); err != nil {
 		return nil, err

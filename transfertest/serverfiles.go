@@ -30,6 +30,9 @@ func (s *SFTPServer) WriteFile(name string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("transfertest: write %s: %w", name, err)
 	}
+	s.mu.Lock()
+	delete(s.extracted, name) // a mailbox offers it anew
+	s.mu.Unlock()
 	_, err = f.WriteAt(data, 0)
 	return errors.Join(err, f.Close())
 }

@@ -27,6 +27,7 @@ type sftpSession struct {
 	ctx     context.Context // ends with the connection
 	in      *bufio.Reader
 	out     *bufio.Writer
+	ahead   chan struct{} // closed once in may be used again; nil if it may
 	handles map[string]*sftpHandle
 	opened  int
 	reply   []byte // the packet being built; its first four bytes are the length
@@ -88,6 +89,10 @@ func (s *sftpSession) serve() {
 	}
 	var packet []byte
 	for {
+		if s.ahead != nil {
+			<-s.ahead
+			s.ahead = nil
+		}
 		head, err := s.in.Peek(4)
 		if err != nil {
 			return
@@ -115,7 +120,7 @@ func (s *sftpSession) serve() {
 
 // more reports whether the next request is here already, so that its answer may share a packet with this one.
 func (s *sftpSession) more() bool {
-	if s.in.Buffered() < 4 {
+	if s.ahead != nil || s.in.Buffered() < 4 {
 		return false
 	}
 	head, err := s.in.Peek(4)
