@@ -210,6 +210,8 @@ func (s *session) features() transfer.Features {
 		Server:        s.server,
 		AtomicReplace: (mode == RenameAuto || mode == RenamePosix) && s.posixRename(),
 		Resume:        !s.c.noResume.Load(),
+		ReadOnce:      s.c.cfg.ReadOnce,
+		InPlace:       mode == RenameDirect,
 	}
 }
 
