@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/seed62b9dc43/transfer"
 )
 
 // Config describes one partner's server. Addr, User, Auth and one of HostKeys and KnownHosts are required.
@@ -40,6 +42,9 @@ type Config struct {
 	// FilesPerConnection is how many files share a connection. 0 is 16: many files on one connection are faster than
 	// many connections, and servers with a limit allow 100 and more. With Sequential 0 is 1.
 	FilesPerConnection int
+
+	// Retry says how this partner's files are tried again. Nil means transfer.Config.Retry.
+	Retry *transfer.RetryPolicy
 
 	// ConnectTimeout limits dialling, handshake, logging in and starting SFTP together. 0 is 30 s, −1 no limit.
 	ConnectTimeout time.Duration

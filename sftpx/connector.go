@@ -60,6 +60,7 @@ func (c *Connector) Info() transfer.ConnectorInfo {
 		URL:      c.url,
 		Partner:  c.cfg.Partner,
 		MaxFiles: c.cfg.MaxConnections * c.cfg.FilesPerConnection,
+		Retry:    c.cfg.Retry,
 	}
 }
 
