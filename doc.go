@@ -45,9 +45,18 @@
 // the SHA-256 of the content is computed on the way and recorded. A source that changes while it is read fails the file
 // where the storage can tell (S3 and directories can; SFTP version 3 can tell only by missing bytes).
 //
-// # What is not done yet
+// # When something goes wrong
 //
-// A failed file is not tried again by itself, and nothing cancels or pauses a file; start another transfer for what
-// failed. The default Store lives in memory, and forgets everything when the program ends; packages store/sqlitestore and
-// store/pgstore keep it, and files go on where a program that ended or crashed had left them.
+// A failure that may pass by itself is tried again, in mid-file where both sides allow it ([RetryPolicy]); any other is
+// final at once. [Client.PauseTransfer], [Client.ResumeTransfer], [Client.CancelTransfer] and [Client.RetryTransfer] work on
+// a transfer, on single files, or on whatever a query finds, wherever they run.
+//
+//	lastNight := client.ListTransfers().Partner("acme").Status(transfer.StatusInError).StartedAfter(yesterday)
+//	again, err := client.RetryTransfer(ctx, &transfer.RetryTransferInput{Files: &lastNight})
+//
+// # What is remembered
+//
+// The default Store lives in memory, and forgets everything when the program ends; packages store/sqlitestore and
+// store/pgstore keep it, and files go on where a program that ended or crashed had left them. Finished files are kept for
+// ever unless [Config.Retention] says otherwise.
 package transfer

@@ -52,7 +52,9 @@ const (
 // adds. Wrong arguments are collected and returned by whatever runs the Query, in one InvalidRequestException that names
 // them all.
 //
-// A page in the order of ids costs what is on it; so far, other filters and orders look at every row.
+// A page costs what is on it, however many files there are, without a filter, by partner, rule, status, or partner and
+// status, in the orders by id, start and stop, from the first row or a cursor on; and by transfer, follow id and file name
+// in any order. What else costs depends on the Store: see its ListFiles.
 type Query struct {
 	client *Client
 	q      store.Query

@@ -342,8 +342,8 @@ func summarize(counts map[store.State]int64) (s TransferSummary) {
 	return s
 }
 
-// Wait returns when every file of the transfer is COMPLETED or FAILED, on whatever node. A file that failed is no
-// error of Wait: see the summary. If ctx ends first, the summary is as of then, next to ctx's error. Without a started
+// Wait returns when every file of the transfer is COMPLETED or FAILED, on whatever node; it waits for retries, and for
+// paused files to be resumed. A file that failed is no error of Wait: see the summary. If ctx ends first, the summary is as of then, next to ctx's error. Without a started
 // Client over the same Store nothing moves, and only ctx ends the wait.
 //
 // Errors: ResourceNotFoundException for an unknown transfer, ServiceUnavailableException when the Store failed.
