@@ -3,6 +3,7 @@ package endtoend
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +78,44 @@ var failures = map[string]failure{
 	"full disk": {
 		faults: transfertest.SFTPFaults{DiskSpace: 6 << 20},
 		send:   transfer.WriteFileError, detail: transfer.NoSpace, limit: 5 * time.Second,
+	},
+	"quota": {
+		faults: transfertest.SFTPFaults{DiskSpace: 6 << 20, Quota: true},
+		send:   transfer.WriteFileError, detail: transfer.NoSpace, limit: 5 * time.Second,
+	},
+	"refusal that comes only with the CLOSE": {
+		rule: &transfertest.SFTPRule{Op: transfertest.SFTPClose, Path: ".transfer-*", Status: transfertest.StatusPermissionDenied},
+		send: transfer.WriteFileError, detail: transfer.PermissionDenied, limit: 5 * time.Second,
+	},
+	"server that acknowledges everything and keeps nothing": {
+		faults: transfertest.SFTPFaults{LosesFiles: true},
+		send:   transfer.RenameError, limit: 5 * time.Second,
+	},
+	"half-open connection": {
+		spoil: func(_ *testing.T, server *transfertest.SFTPServer, cfg *sftpx.Config) {
+			var first atomic.Pointer[transfertest.Conn]
+			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+				if err != nil {
+					return nil, err
+				}
+				wrapped := transfertest.WrapConn(conn, transfertest.ConnFaults{})
+				first.CompareAndSwap(nil, wrapped)
+				return wrapped, nil
+			}
+			server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPWrite | transfertest.SFTPRead, Nth: 100, Do: func(transfertest.SFTPRequest) {
+				first.Load().Set(transfertest.ConnFaults{HalfOpen: true})
+			}})
+		},
+		send: transfer.TimeoutError, retrieve: transfer.TimeoutError, detail: transfer.Stalled, limit: 10 * time.Second,
+	},
+	"source cut short while it is read": {
+		spoil: func(_ *testing.T, server *transfertest.SFTPServer, _ *sftpx.Config) {
+			server.Inject(transfertest.SFTPRule{Op: transfertest.SFTPRead, Nth: 100, Do: func(transfertest.SFTPRequest) {
+				_ = server.WriteFile("/pickup/a.bin", content(1, window))
+			}})
+		},
+		retrieve: transfer.ReadFileError, detail: transfer.SizeMismatch, limit: 5 * time.Second,
 	},
 	"missing directory": {
 		spoil: func(_ *testing.T, server *transfertest.SFTPServer, _ *sftpx.Config) { _ = server.Remove("/in") },
