@@ -174,8 +174,8 @@ func TestProgressIsHot(t *testing.T) {
 		_, err := s.Update(t.Context(), changes)
 		require.NoError(t, err)
 	}
-	// A page may be full once for each file; the file then moves to one with room.
-	require.GreaterOrEqual(t, s.hot(t)-before, (rounds-1)*len(claimed))
+	// A file moves, which writes indexes, when its page is full of what could not be taken back yet.
+	require.Greater(t, s.hot(t)-before, rounds*len(claimed)/2)
 }
 
 // hot returns how many updates wrote no index. The pool's only connection counted them and has to tell first.

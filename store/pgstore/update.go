@@ -11,7 +11,8 @@ import (
 )
 
 // The guard compares the row that is written, so it holds for what somebody else committed a moment ago, too.
-// state + 0 keeps the planner, who sees few running files in a young table, from files_running: the primary key is right. What is
+// state + 0 keeps the planner, who sees few running files in a young table, from files_running: the primary key is right. The
+// LIMIT has it expect few changes, so that it never reads such a table from end to end and keeps to that plan. What is
 // wanted of a file is done with it as soon as its worker gives it back.
 const updateSQL = `
 UPDATE @.files f SET
@@ -27,10 +28,10 @@ UPDATE @.files f SET
 	lease_until = CASE WHEN c.state = 2 THEN statement_timestamp() + c.lease END,
 	ready_at = CASE WHEN c.state IN (3, 5) AND f.wanted = 0 THEN statement_timestamp() + c.delay ELSE f.ready_at END,
 	finished_at = CASE WHEN c.state IN (6, 8) OR c.state IN (3, 5) AND f.wanted = 7 THEN statement_timestamp() END
-FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::interval[], $5::interval[], $6::smallint[], $7::bigint[],
+FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::interval[], $5::interval[], $6::smallint[], $7::bigint[],
 	$8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::boolean[], $14::text[], $15::text[],
 	$16::text[], $17::bigint[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank,
-	checkpoint, sha256, skipped, code, detail, message, failures)
+	checkpoint, sha256, skipped, code, detail, message, failures) LIMIT (SELECT 1000000000)) AS c
 WHERE f.id = c.id AND f.token = c.token AND f.state + 0 = 2
 RETURNING f.id, f.state, f.wanted`
 
