@@ -123,3 +123,55 @@ func TestReviewATokenThatIsTakenIsTheCallersFault(t *testing.T) {
 		require.ErrorAs(t, err, &wrong, "to call again, as ServiceUnavailableException says, never helps")
 	})
 }
+
+// pooled is a partner with as many sessions as files may be under way, as sftpx has.
+type pooled struct {
+	*transfertest.Connector
+	free chan struct{}
+}
+
+type pooledRemote struct {
+	transfer.Remote
+	free chan struct{}
+}
+
+func (p pooled) Connect(ctx context.Context) (transfer.Remote, error) {
+	select {
+	case p.free <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	r, err := p.Connector.Connect(ctx)
+	if err != nil {
+		<-p.free
+		return nil, err
+	}
+	return pooledRemote{r, p.free}, nil
+}
+
+func (r pooledRemote) Close() error {
+	defer func() { <-r.free }()
+	return r.Remote.Close()
+}
+
+// Files that are read back need no more sessions than the connector allows files.
+func TestReviewReadingBackNeedsNoSecondSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := review(t, seconds, func(c *transfer.Config) {
+			partner := c.Connectors["acme"].(*transfertest.Connector)
+			c.Connectors["acme"] = pooled{partner, make(chan struct{}, partner.Info().MaxFiles)}
+		})
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Delay: time.Second})
+		var paths []string
+		for i := range 4 {
+			paths = append(paths, fmt.Sprintf("%d.bin", i))
+			b.local.WriteFile(paths[i], content(uint64(i), 100))
+		}
+		id := b.start(transfer.StartFileTransferInput{SendFilePaths: paths, Verify: transfer.VerifyReadBack})
+		ctx, stop := context.WithTimeout(t.Context(), 48*time.Hour)
+		defer stop()
+		s, err := b.client.Wait(ctx, id)
+		_ = b.client.Shutdown(endedContext(t))
+		require.NoError(t, err, "%+v", s)
+	})
+}
