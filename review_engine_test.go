@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,7 +357,7 @@ type inPlaceSink struct {
 	at   inPlace
 	path string
 	o    transfer.CreateOptions
-	n    int
+	n    atomic.Int64
 }
 
 func (p inPlace) Create(_ context.Context, path string, o transfer.CreateOptions) (transfer.Sink, error) {
@@ -365,24 +367,26 @@ func (p inPlace) Create(_ context.Context, path string, o transfer.CreateOptions
 		return s, nil
 	}
 	data, err := p.ReadFile(path)
-	if _, bad := fmt.Sscan(string(o.Checkpoint), &s.n); bad != nil || err != nil || len(data) < s.n || len(data) > int(o.Size) {
+	n, bad := strconv.Atoi(string(o.Checkpoint))
+	if bad != nil || err != nil || len(data) < n || len(data) > int(o.Size) {
 		return nil, transfer.CheckpointLost
 	}
+	s.n.Store(int64(n))
 	return s, nil
 }
 
 func (s *inPlaceSink) WriteWindow(_ context.Context, p []byte, off int64) error {
 	data, _ := s.at.ReadFile(s.path)
 	s.at.WriteFile(s.path, append(data[:off:off], p...))
-	s.n = int(off) + len(p)
+	s.n.Store(off + int64(len(p)))
 	return nil
 }
 func (s *inPlaceSink) Concurrency() int { return 1 }
 func (s *inPlaceSink) Checkpoint() []byte {
-	if s.n == 0 {
+	if s.n.Load() == 0 {
 		return nil
 	}
-	return fmt.Append(nil, s.n)
+	return fmt.Append(nil, s.n.Load())
 }
 func (s *inPlaceSink) Commit(context.Context, [sha256.Size]byte) error { return nil }
 func (s *inPlaceSink) Abort(context.Context) error                     { s.at.Remove(s.path); return nil }

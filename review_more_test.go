@@ -175,3 +175,100 @@ func TestReviewReadingBackNeedsNoSecondSession(t *testing.T) {
 		require.NoError(t, err, "%+v", s)
 	})
 }
+
+// What is left in our own storage needs no partner to be removed.
+func TestReviewOurStorageIsSweptWithoutThePartner(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := review(t, seconds)
+		b.remote.WriteFile("a.bin", content(1, 10_000))
+		b.storage.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Delay: time.Second})
+		id := b.start(transfer.StartFileTransferInput{RetrieveFilePaths: []string{"a.bin"}, LocalDirectoryPath: "in"})
+		time.Sleep(3500 * time.Millisecond)
+		b.control(pause, id)
+		time.Sleep(2 * time.Second)
+		require.NotEmpty(t, b.local.Partials())
+		require.NoError(t, b.client.Shutdown(t.Context()))
+		b.client = b.newClient(seconds, func(c *transfer.Config) { c.Connectors = nil }) // the partner is one no more
+		require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
+		b.control(cancel, id)
+		time.Sleep(5 * time.Minute)
+		require.Empty(t, b.local.Partials())
+	})
+}
+
+// What a user reads says nothing of the store's own words.
+func TestReviewARefusalIsInTheUsersWords(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := review(t, seconds)
+		id, _ := b.send(10)
+		done := b.wait(id).FileID
+		_, err := b.client.PauseTransfer(t.Context(), &transfer.ControlInput{FileIDs: []int64{done}})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "store:")
+	})
+}
+
+// A user's cancel that comes while a partner does not answer to the removal.
+func TestReviewACancelDoesNotWaitForTheRemoval(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := review(t, seconds)
+		b.slow()
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpAbort, Nth: 1, Block: true})
+		id, _ := b.send(10_000)
+		time.Sleep(3500 * time.Millisecond)
+		b.control(cancel, id)
+		asked := time.Now()
+		b.wait(id)
+		require.LessOrEqual(t, time.Since(asked), 2*time.Second, "those that run stop within about a second")
+	})
+}
+
+// A file of one window keeps its buffer until its sink is closed, and reading it back takes another one.
+func TestReviewReadingBackNeedsNoSecondBuffer(t *testing.T) {
+	t.Parallel()
+	for _, files := range []int{1, 4} {
+		t.Run(fmt.Sprint(files), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b := review(t, seconds, func(c *transfer.Config) { c.MemoryBudget = int64(files) * c.WindowSize })
+				b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Delay: time.Second})
+				var paths []string
+				for i := range files {
+					paths = append(paths, fmt.Sprintf("%d.bin", i))
+					b.local.WriteFile(paths[i], content(uint64(i), 1000))
+				}
+				id := b.start(transfer.StartFileTransferInput{SendFilePaths: paths, Verify: transfer.VerifyReadBack})
+				ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+				defer stop()
+				s, err := b.client.Wait(ctx, id)
+				_ = b.client.Shutdown(endedContext(t))
+				require.NoError(t, err, "%+v", s)
+			})
+		})
+	}
+}
+
+// A node that stops does not read the whole of a large file first.
+func TestReviewShutdownDoesNotWaitForALook(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, _, _ := died(t, transfer.StartFileTransferInput{}, 60_000, seconds)
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpReadWindow, Delay: time.Minute})
+		time.Sleep(2 * time.Second)
+		require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
+		time.Sleep(10 * time.Second)
+		asked := time.Now()
+		require.NoError(t, b.client.Shutdown(context.Background()))
+		require.Less(t, time.Since(asked), 2*time.Minute, "Shutdown lets files reach the end of their window")
+	})
+}
+
+// With the defaults, a partner may be away for an hour.
+func TestReviewAnOutageOfAnHourIsOutlived(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := review(t, policy(transfer.RetryPolicy{}))
+		away := b.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Err: transfer.ConnectionRefused})
+		id, data := b.send(500)
+		time.Sleep(time.Hour)
+		away.Remove()
+		b.requireDelivered(id, data)
+	})
+}
