@@ -16,10 +16,11 @@ const (
 // claimed for a while, then one alone, which finds out. So a dead partner costs one file's time-out now and then, and a
 // wrong password one attempt, not as many as there are files. Each node finds out for itself.
 type breaker struct {
-	mu      sync.Mutex // guards the fields below
-	failed  int        // connections in a row; 0: closed, the normal state
-	until   time.Time  // before that, nothing is claimed
-	probing bool       // a file is under way to find out
+	mu     sync.Mutex // guards the fields below
+	failed int        // connections in a row; 0: closed, the normal state
+	until  time.Time  // before that, nothing is claimed
+	probe  int        // the one that is under way to find out; 0: none
+	probes int        // there were
 }
 
 // gate is what may be claimed of a connector's files.
@@ -37,24 +38,28 @@ func (b *breaker) gate(now time.Time) gate {
 	switch {
 	case b.failed == 0:
 		return gateOpen
-	case b.probing || now.Before(b.until):
+	case b.probe != 0 || now.Before(b.until):
 		return gateShut
 	}
 	return gateProbe
 }
 
-// probe notes that a file was claimed to find out.
-func (b *breaker) probe() {
+// begin notes that somebody sets out to find out, and returns the number of this probe.
+func (b *breaker) begin() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = b.failed > 0
+	b.probes++
+	b.probe = b.probes
+	return b.probe
 }
 
-// end notes that a probe ended without finding out: it never came to connect.
-func (b *breaker) end() {
+// end notes that a probe is over, whether or not it came to connect.
+func (b *breaker) end(probe int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
+	if b.probe == probe {
+		b.probe = 0
+	}
 }
 
 // reached notes a connection, and reports whether that is news.
@@ -62,20 +67,21 @@ func (b *breaker) reached() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	news := b.failed > 0
-	b.failed, b.probing = 0, false
+	b.failed, b.probe = 0, 0
 	return news
 }
 
-// missed notes a failed connection and returns how long the partner is left alone; 0 says that this was known.
-func (b *breaker) missed(now time.Time) time.Duration {
+// missed notes a failed connection, of a probe or (0) not, and returns how long the partner is left alone. It returns 0
+// where that is known already: what was claimed before the breaker opened says nothing new.
+func (b *breaker) missed(now time.Time, probe int) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failed > 0 && !b.probing {
-		return 0 // claimed before the breaker opened
+	if b.failed > 0 && (probe == 0 || probe != b.probe) {
+		return 0
 	}
 	pause := min(breakerFirst<<min(b.failed, 16), breakerLast)
 	pause = pause/2 + rand.N(pause/2)
 	b.failed++
-	b.until, b.probing = now.Add(pause), false
+	b.until, b.probe = now.Add(pause), 0
 	return pause
 }

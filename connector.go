@@ -40,5 +40,4 @@ type Features struct {
 	AtomicReplace bool   // a delivered file takes the place of an old one in one step, never leaving none
 	Resume        bool   // a delivery goes on from a Checkpoint
 	ReadOnce      bool   // a file that was read is gone: nothing is read to make sure
-	InPlace       bool   // files are written under their final names: nothing is removed there later
 }

@@ -3,11 +3,14 @@ package transfer
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -38,7 +41,7 @@ type RefusedFile struct {
 //
 // Given TransferID or Files, finished files are passed over, and none at all is an error. Errors: InvalidRequestException
 // where fields are wrong or the state of every file forbids it, ResourceNotFoundException for an unknown transfer or file,
-// ServiceUnavailableException when the Store failed.
+// ServiceUnavailableException when the Store failed; what was done by then is in the output.
 func (c *Client) PauseTransfer(ctx context.Context, in *ControlInput) (*ControlOutput, error) {
 	return c.control(ctx, in, control{"pause", store.Paused, []store.State{store.Queued, store.Running, store.Waiting, store.Interrupted, store.Paused}})
 }
@@ -85,19 +88,22 @@ func (c *Client) control(ctx context.Context, in *ControlInput, v control) (*Con
 		q := c.ListTransfers().Transfer(in.TransferID)
 		files = &q
 	}
-	out := &ControlOutput{}
-	any := false
-	for ids, err := range c.batches(ctx, *files, v.from) {
-		if err != nil {
-			return nil, err
-		}
-		any = true
-		if err := c.apply(ctx, ids, v, out); err != nil {
-			return nil, err
-		}
+	selected, err := c.selected(ctx, *files, v.from, math.MaxInt)
+	if err != nil {
+		return nil, err
 	}
-	if !any {
+	if len(selected) == 0 {
 		return nil, &InvalidRequestException{Message: fmt.Sprintf("there is no file to %s (all that were meant are finished, or none is)", v.verb)}
+	}
+	ids := make([]int64, len(selected))
+	for i := range selected {
+		ids[i] = selected[i].ID
+	}
+	out := &ControlOutput{}
+	for batch := range slices.Chunk(ids, eachBatch) {
+		if err := c.apply(ctx, batch, v, out); err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }
@@ -132,6 +138,7 @@ func (in *ControlInput) check() error {
 
 func (c *Client) controlByID(ctx context.Context, ids []int64, v control) (*ControlOutput, error) {
 	out := &ControlOutput{}
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	if err := c.apply(ctx, ids, v, out); err != nil {
 		return nil, err
 	}
@@ -163,56 +170,53 @@ func (c *Client) apply(ctx context.Context, ids []int64, v control, out *Control
 		case errors.Is(verdict, store.ErrNotFound):
 			out.Refused = append(out.Refused, RefusedFile{ids[i], "the file is not known"})
 		default:
-			out.Refused = append(out.Refused, RefusedFile{ids[i], verdict.Error()})
+			out.Refused = append(out.Refused, RefusedFile{ids[i], refusal(ids[i], verdict)})
 		}
 	}
 	return nil
 }
 
-// batches goes through the ids of the files that l selects and that are in one of states, some hundred at a time. Files
-// leave and join the selection while it runs; those that were there at the beginning come once.
-func (c *Client) batches(ctx context.Context, l Query, states []store.State) func(yield func([]int64, error) bool) {
-	return func(yield func([]int64, error) bool) {
-		q := l.q
-		if q.States != nil {
-			states = slices.DeleteFunc(slices.Clone(states), func(s store.State) bool { return !slices.Contains(q.States, s) })
-		}
-		q.States = states
-		left := l.limit
-		if left < 0 {
-			left = math.MaxInt
-		}
-		for left > 0 {
-			q.Limit = min(left, eachBatch)
-			files, err := c.cfg.Store.ListFiles(ctx, q)
-			if err != nil {
-				yield(nil, storeFailure("list files", err))
-				return
-			}
-			ids := make([]int64, len(files))
-			for i := range files {
-				ids[i] = files[i].ID
-			}
-			if len(ids) > 0 && !yield(ids, nil) || len(files) < q.Limit {
-				return
-			}
-			left -= len(files)
-			q.After, q.Offset = q.CursorOf(&files[len(files)-1]), 0
-		}
+// refusal is why a file is refused, without the store's own words.
+func refusal(id int64, verdict error) string {
+	text := strings.TrimSuffix(verdict.Error(), ": "+store.ErrState.Error())
+	if _, state, ok := strings.Cut(text, fmt.Sprintf("file %d ", id)); ok {
+		return "it " + state
 	}
+	return text
+}
+
+// selected returns the files that l selects and that are in one of states, as they are at first: they may change while they
+// are gone through. Of each it has the id and what RetryTransfer repeats. More than most are refused.
+func (c *Client) selected(ctx context.Context, l Query, states []store.State, most int) ([]store.File, error) {
+	if l.q.States != nil {
+		states = slices.DeleteFunc(slices.Clone(states), func(s store.State) bool { return !slices.Contains(l.q.States, s) })
+	}
+	l.q.States = states
+	var selected []store.File
+	for row, err := range l.Each(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if len(selected) == most {
+			return nil, &InvalidRequestException{Message: fmt.Sprintf("more than %d files match (narrow the query, or set its Limit)", most)}
+		}
+		selected = append(selected, store.File{ID: row.file.ID, TransferID: row.file.TransferID, NewFile: row.file.NewFile})
+	}
+	slices.SortFunc(selected, func(a, b store.File) int { return cmp.Compare(a.ID, b.ID) }) // a file that moved in the order comes twice
+	return slices.CompactFunc(selected, func(a, b store.File) bool { return a.ID == b.ID }), nil
 }
 
 // RetryTransferInput says which files to send or retrieve once more: exactly one of TransferID, FileIDs and Files.
 type RetryTransferInput struct {
 	TransferID string  // files of a transfer
 	FileIDs    []int64 // files by their FileID, at most 1,000
-	Files      *Query  // files that it matches
+	Files      *Query  // files that it matches, at most 100,000
 
 	// Whole repeats COMPLETED files too, not only those that FAILED. A file that is not finished is never repeated.
 	Whole bool
 
-	// ClientToken makes the call repeatable: with the same token the same new transfers are returned, and nothing is
-	// started twice. Up to 64 characters.
+	// ClientToken makes the call repeatable: with the same token and the same files the same new transfers are
+	// returned, and nothing is started twice; with other files it is refused. Up to 64 characters.
 	ClientToken string
 }
 
@@ -261,7 +265,10 @@ func (c *Client) RetryTransfer(ctx context.Context, in *RetryTransferInput) (*Re
 	return out, nil
 }
 
-const maxRetryToken = 64 // leaves room for a transfer's id
+const (
+	maxRetryToken = 64      // leaves room for a transfer's id
+	maxRetried    = 100_000 // files of one call
+)
 
 // toRepeat returns the files that in selects, those of one transfer in a row.
 func (c *Client) toRepeat(ctx context.Context, in *RetryTransferInput) ([]store.File, error) {
@@ -291,24 +298,17 @@ func (c *Client) toRepeat(ctx context.Context, in *RetryTransferInput) ([]store.
 		all := c.ListTransfers().Transfer(in.TransferID)
 		q = &all
 	}
-	var files []store.File
-	for row, err := range q.Each(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(states, row.file.State) {
-			files = append(files, row.file)
-		}
-	}
-	slices.SortFunc(files, func(a, b store.File) int { return cmp.Compare(a.ID, b.ID) }) // those of one transfer in a row
-	return files, nil
+	return c.selected(ctx, *q, states, maxRetried)
 }
 
 // filesByID reads these files, each of which must be in one of states.
 func (c *Client) filesByID(ctx context.Context, ids []int64, states []store.State) ([]store.File, error) {
 	var p problems
 	var files []store.File
-	for i, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			continue
+		}
 		found, err := c.cfg.Store.ListFiles(ctx, store.Query{After: store.Cursor{ID: id - 1}, Limit: 1})
 		if err != nil {
 			return nil, storeFailure("list files", err)
@@ -323,6 +323,7 @@ func (c *Client) filesByID(ctx context.Context, ids []int64, states []store.Stat
 			files = append(files, found[0])
 		}
 	}
+	slices.SortFunc(files, func(a, b store.File) int { return cmp.Compare(a.ID, b.ID) })
 	return files, p.err()
 }
 
@@ -347,11 +348,23 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 	}
 	if token != "" {
 		t.ClientToken = token + "/" + earlier.ID
-		t.RequestHash = []byte(earlier.ID)
+		t.RequestHash = idsHash(files)
 	}
 	stored, err := c.cfg.Store.CreateTransfer(ctx, t, again)
+	if errors.Is(err, store.ErrTokenReused) {
+		return RetriedTransfer{}, invalid(InvalidField{"ClientToken", token, "was used before for other files (use a new token for a new request)"})
+	}
 	if err != nil {
 		return RetriedTransfer{}, storeFailure("retry transfer "+earlier.ID, err)
 	}
 	return RetriedTransfer{TransferID: stored.ID, RetryOf: earlier.ID, Files: stored.Files}, nil
+}
+
+// idsHash is equal for equal files.
+func idsHash(files []store.File) []byte {
+	h := sha256.New()
+	for _, f := range files {
+		_ = binary.Write(h, binary.BigEndian, f.ID)
+	}
+	return h.Sum(nil)
 }

@@ -186,7 +186,7 @@ func TestACancelledFileThatCannotBeRemovedIsSwept(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		require.NotEmpty(t, b.remote.Partials())
 		gone.Remove()
-		time.Sleep(3 * time.Minute)
+		time.Sleep(time.Hour)
 		require.Empty(t, b.remote.Partials())
 	})
 }

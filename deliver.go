@@ -36,6 +36,13 @@ func (s *session) Create(ctx context.Context, path string, o CreateOptions) (Sin
 	return s.remote.Create(ctx, path, o)
 }
 
+func (s *session) Discard(ctx context.Context, path string, o CreateOptions) error {
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	return s.remote.Discard(ctx, path, o)
+}
+
 func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
@@ -63,14 +70,15 @@ func (s *session) close() error {
 	return s.remote.Close()
 }
 
-func (e *engine) session(connectorID string) *session {
+// session makes a session of a connector; probe is the number of the probe that it is for, or 0.
+func (e *engine) session(connectorID string, probe int) *session {
 	return &session{connector: e.cfg.Connectors[connectorID], connected: func(ctx context.Context, err error) {
-		e.noteConnection(ctx, connectorID, err)
+		e.noteConnection(ctx, connectorID, probe, err)
 	}}
 }
 
 // noteConnection keeps the connector's breaker up to date. A connection that was given up on says nothing.
-func (e *engine) noteConnection(ctx context.Context, connectorID string, err error) {
+func (e *engine) noteConnection(ctx context.Context, connectorID string, probe int, err error) {
 	b := e.breakers[connectorID]
 	switch {
 	case err == nil:
@@ -78,108 +86,138 @@ func (e *engine) noteConnection(ctx context.Context, connectorID string, err err
 			e.cfg.Logger.Info("partner can be reached again", "connector", connectorID)
 		}
 	case ctx.Err() == nil:
-		if pause := b.missed(time.Now()); pause > 0 {
+		if pause := b.missed(time.Now(), probe); pause > 0 {
 			e.cfg.Logger.Warn("partner cannot be reached and is left alone", "connector", connectorID, "pause", pause, "error", err)
 		}
 	}
 }
 
+// delivery is one attempt to bring a pinned source to its target.
+type delivery struct {
+	engine   *engine
+	job      *job
+	remote   *session
+	from, to Storage
+	request  spec
+	src      Source   // open, or nil
+	info     FileInfo // of the source
+	window   int64
+	at       position
+	created  bool
+	stale    *checkpoint // of an older version of the source, which could not be removed yet
+}
+
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	ctx := j.moving
 	f := &j.file.File
-	var request spec
-	if err := json.Unmarshal(j.file.Spec, &request); err != nil {
+	d := &delivery{engine: e, job: j, remote: e.session(f.ConnectorID, j.probe)}
+	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
-	remote := e.session(f.ConnectorID)
-	defer func() { _ = remote.close() }()
-	from, to := e.cfg.Storage, Storage(remote)
+	defer func() { _ = d.remote.close() }()
+	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if f.Direction == store.Retrieve {
-		from, to = to, from
+		d.from, d.to = d.to, d.from
 	}
-
-	d := &delivery{engine: e, job: j, remote: remote, to: to, overwrite: request.Overwrite, verify: request.Verify}
+	defer d.closeSource()
 	defer func() {
 		err = d.explain(err)
 		if !d.created && !d.goesOn(err) {
-			d.discardLast(j.ctx)
+			d.discardLast()
 		}
 	}()
-
-	src, err := from.Open(ctx, f.SourcePath)
-	if err != nil {
-		return atStep(stepOpen, err)
+	if err := d.open(); err != nil {
+		return err
 	}
-	defer func() { _ = src.Close() }() // what failed before says more, and after a delivery it no longer matters
-	j.sized(src.Info().Size)
-
-	d.src = src
-	if err := remote.connect(ctx); err != nil {
+	if err := d.remote.connect(j.moving); err != nil {
 		return err
 	}
 	j.opened()
 	err = d.run()
-	if CodeOf(err) == FileExists && request.Overwrite == OverwriteSkip {
+	if CodeOf(err) == FileExists && d.request.Overwrite == OverwriteSkip {
 		j.skipped()
 		return nil
 	}
 	return err
 }
 
-// delivery is one attempt to bring a pinned source to its target.
-type delivery struct {
-	engine    *engine
-	job       *job
-	remote    *session
-	src       Source
-	to        Storage
-	overwrite Overwrite
-	verify    Verify
-	window    int64
-	at        position
-	created   bool
+// open pins the source.
+func (d *delivery) open() error {
+	src, err := d.from.Open(d.job.moving, d.job.file.SourcePath)
+	if err != nil {
+		return atStep(stepOpen, err)
+	}
+	d.src, d.info = src, src.Info()
+	d.job.sized(d.info.Size)
+	return nil
+}
+
+// closeSource ends the reading: what failed before says more, and after a delivery it no longer matters.
+func (d *delivery) closeSource() {
+	if d.src != nil {
+		_ = d.src.Close()
+		d.src = nil
+	}
 }
 
 // run brings the source to its target.
 func (d *delivery) run() error {
 	j := d.job
+	if err := d.possible(); err != nil {
+		return err
+	}
 	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
 	if err := d.engine.confirm(j.moving, j); err != nil {
 		return err
 	}
-	dst, err := d.resume(j.moving)
+	dst, err := d.resume()
 	if err == nil && dst == nil {
-		if sum := d.publishedBefore(j.moving); sum != nil {
-			d.engine.cfg.Logger.Info("file was published by an earlier attempt", d.attrs()...)
-			j.published(sum)
+		var found bool
+		if found, err = d.publishedBefore(); found {
 			return nil
 		}
-		dst, err = d.create(j.moving)
-		if err != nil && CodeOf(err).Retryable() { // the answer may be lost, and something there
-			j.mayHaveBegun(d.src.Info(), d.window)
+		if err == nil {
+			dst, err = d.create()
 		}
 	}
 	if err != nil {
 		return atStep(stepCreate, err)
 	}
 	d.created = true
-	return d.move(dst)
+	sum, err := d.move(dst)
+	if err == nil && d.request.Verify == VerifyReadBack {
+		err = atStep(stepVerify, d.readBack(sum))
+	}
+	if err == nil {
+		d.discardStale()
+	}
+	return err
+}
+
+// possible refuses what cannot come to a good end.
+func (d *delivery) possible() error {
+	if d.info.Size < 0 {
+		return stepError{stepOpen, &Error{Op: "open", Path: d.job.file.SourcePath, Code: ReadFileError, Err: fmt.Errorf("the size is %d", d.info.Size)}}
+	}
+	if d.request.Verify == VerifyReadBack && d.job.file.Direction == store.Send && d.remote.features().ReadOnce {
+		return stepError{stepCreate, &Error{Op: "create", Path: d.job.file.TargetPath, Code: UnsupportedOperationError,
+			Err: errors.New("the partner hands out a file once, so it must not be read back (ask for VerifySize)")}}
+	}
+	return nil
 }
 
 // resume goes on where an earlier attempt ended if the source is still the same; otherwise it removes what is left and
 // returns nil.
-func (d *delivery) resume(ctx context.Context) (Sink, error) {
-	last, info := d.job.last, d.src.Info()
-	if info.Size < 0 {
-		return nil, &Error{Op: "open", Path: d.job.file.SourcePath, Code: ReadFileError, Err: fmt.Errorf("the size is %d", info.Size)}
-	}
+func (d *delivery) resume() (Sink, error) {
+	last, info, ctx := d.job.last, d.info, d.job.moving
 	if last == nil {
 		return nil, nil
 	}
 	same := info.versioned() && last.Identity == info.Identity() && last.Size == info.Size
 	if !same || last.Rank > (info.Size+last.Window-1)/last.Window || d.engine.buffers.class(last.Window) > d.engine.cfg.MemoryBudget {
-		_ = d.discard(ctx) // its name is its own: it does no harm
+		if d.discard(ctx, last) != nil { // its name is its own: it does no harm
+			d.stale = last
+		}
 		return nil, nil
 	}
 	if last.Sink == nil {
@@ -187,11 +225,12 @@ func (d *delivery) resume(ctx context.Context) (Sink, error) {
 	}
 	d.window = last.Window
 	d.at = position{rank: last.Rank, offset: min(last.Rank*last.Window, info.Size), hash: last.Hash}
-	dst, err := d.to.Create(ctx, d.job.file.TargetPath, d.options(info, last.Window, last.Sink))
-	switch CodeOf(err) {
-	case "":
+	dst, err := d.to.Create(ctx, d.job.file.TargetPath, d.options(last.Window, last.Sink))
+	switch code := CodeOf(err); {
+	case code == "":
+		d.job.isSure() // a temporary file that is there was not published
 		d.engine.cfg.Logger.Info("file goes on", d.attrs("rank", d.at.rank, "bytes", d.at.offset)...)
-	case CheckpointLost:
+	case code == CheckpointLost, code == FileExists && d.job.doubts():
 		d.engine.cfg.Logger.Warn("file cannot go on where it stopped", d.attrs("rank", d.at.rank, "error", err)...)
 		return nil, nil
 	}
@@ -205,24 +244,28 @@ func (d *delivery) attrs(more ...any) []any {
 }
 
 // create opens the target, to begin at zero.
-func (d *delivery) create(ctx context.Context) (Sink, error) {
-	info := d.src.Info()
-	d.window, d.at = windowFor(info.Size, d.engine.cfg.WindowSize), position{}
+func (d *delivery) create() (Sink, error) {
+	j := d.job
+	d.window, d.at = windowFor(d.info.Size, d.engine.cfg.WindowSize), position{}
 	if d.window > d.engine.cfg.MemoryBudget {
-		return nil, &Error{Op: "move", Path: d.job.file.SourcePath, Code: UnsupportedOperationError,
-			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", info.Size, d.window, d.engine.cfg.MemoryBudget)}
+		return nil, &Error{Op: "move", Path: j.file.SourcePath, Code: UnsupportedOperationError,
+			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", d.info.Size, d.window, d.engine.cfg.MemoryBudget)}
 	}
-	return d.to.Create(ctx, d.job.file.TargetPath, d.options(info, d.window, nil))
+	dst, err := d.to.Create(j.moving, j.file.TargetPath, d.options(d.window, nil))
+	if err != nil && (CodeOf(err).Retryable() || j.moving.Err() != nil) { // the answer may be lost, and something there
+		j.mayHaveBegun(d.info, d.window)
+	}
+	return dst, err
 }
 
-func (d *delivery) options(info FileInfo, window int64, state []byte) CreateOptions {
+func (d *delivery) options(window int64, state []byte) CreateOptions {
 	return CreateOptions{
-		Size:       info.Size,
+		Size:       d.info.Size,
 		WindowSize: window,
-		Overwrite:  d.overwrite,
-		Key:        deliveryKey(&d.job.file.File, info.Identity()),
+		Overwrite:  d.request.Overwrite,
+		Key:        deliveryKey(&d.job.file.File, d.info.Identity()),
 		Checkpoint: state,
-		ModTime:    info.ModTime,
+		ModTime:    d.info.ModTime,
 	}
 }
 
@@ -233,10 +276,10 @@ func deliveryKey(f *store.File, identity string) string {
 }
 
 // move brings the windows over and publishes the file.
-func (d *delivery) move(dst Sink) (err error) {
+func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 	j, e := d.job, d.engine
 	c := &copier{
-		src: d.src, dst: dst, size: d.src.Info().Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
+		src: d.src, dst: dst, size: d.info.Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
 		buffers: e.shares[j.file.ConnectorID], stop: j.stop, at: d.at, moved: j.moved,
 	}
 	defer func() {
@@ -247,92 +290,108 @@ func (d *delivery) move(dst Sink) (err error) {
 		_ = dst.Close()
 		c.release()
 	}()
-	j.begin(d.src.Info(), d.window, d.at, dst)
+	j.begin(d.info, d.window, d.at, dst)
 	if c.windows() > 1 {
 		if err := e.awaitRecord(j.moving, j); err != nil {
-			return err
+			return sum, err
 		}
 	}
-	return guarded(func() error { return d.finish(c) })
+	err = guarded(func() (err error) { sum, err = d.finish(c); return err })
+	return sum, err
 }
 
 // finish brings the windows over and publishes the file.
-func (d *delivery) finish(c *copier) error {
-	j, dst := d.job, c.dst
-	sum, err := c.run(j.moving)
-	if err != nil {
-		return err
+func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
+	j := d.job
+	if sum, err = c.run(j.moving); err != nil {
+		return sum, err
 	}
 	if !j.finalize() {
-		return errWanted
+		return sum, errWanted
 	}
 	if err := d.engine.confirm(j.ctx, j); err != nil {
-		return err
+		return sum, err
 	}
-	if err := dst.Commit(j.ctx, sum); err != nil {
-		return atStep(stepCommit, err)
-	}
-	if d.verify == VerifyReadBack {
-		if err := d.readBack(j.ctx, sum[:]); err != nil {
-			return atStep(stepVerify, err)
-		}
+	if err := c.dst.Commit(j.ctx, sum); err != nil {
+		return sum, atStep(stepCommit, err)
 	}
 	j.delivered(sum[:])
-	return nil
+	return sum, nil
 }
 
 // readBack compares what is there now with what was read from the source.
-func (d *delivery) readBack(ctx context.Context, sum []byte) error {
-	target, to := d.job.file.TargetPath, d.to
-	if to == Storage(d.remote) { // which serves the delivery still
-		other := d.engine.session(d.job.file.ConnectorID)
-		defer func() { _ = other.close() }()
-		to = other
-	}
-	there, err := to.Open(ctx, target)
+func (d *delivery) readBack(sum [sha256.Size]byte) error {
+	ctx, target := d.job.moving, d.job.file.TargetPath
+	there, err := d.to.Open(ctx, target)
 	if err != nil {
 		return fmt.Errorf("open what was delivered: %w", err)
 	}
 	defer func() { _ = there.Close() }()
-	if got, want := there.Info().Size, d.src.Info().Size; got != want {
+	if got, want := there.Info().Size, d.info.Size; got != want {
 		return &Error{Op: "verify", Path: target, Code: IntegrityError, Err: fmt.Errorf("it has %d bytes, %d were delivered", got, want)}
 	}
 	got, err := d.hash(ctx, there)
 	if err != nil {
 		return fmt.Errorf("read what was delivered: %w", err)
 	}
-	if !bytes.Equal(got, sum) {
+	if !bytes.Equal(got, sum[:]) {
 		return &Error{Op: "verify", Path: target, Code: IntegrityError, Err: fmt.Errorf("its SHA-256 is %x, that of what was sent %x", got, sum)}
 	}
 	return nil
 }
 
-// publishedBefore returns the SHA-256 of the source if an earlier attempt published exactly that, although nobody noted it:
-// its node died just then, or the answer was lost. It reads both sides to find out, so it asks only where that may be so.
-func (d *delivery) publishedBefore(ctx context.Context) []byte {
-	if !d.job.unsure || d.remote.features().ReadOnce {
-		return nil
+// publishedBefore finds out whether an earlier attempt published exactly this file, although nobody noted it: its node died
+// just then, or the answer was lost. It reads both sides, so it asks only where that may be so. The doubt ends with a
+// definite answer; where there is none for now, the attempt fails; and where nobody may read the target, the file is
+// delivered.
+func (d *delivery) publishedBefore() (found bool, err error) {
+	j, ctx := d.job, d.job.moving
+	if !j.doubts() || d.remote.features().ReadOnce {
+		return false, nil
 	}
-	there, err := d.to.Open(ctx, d.job.file.TargetPath)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = there.Close() }()
-	if there.Info().Size != d.src.Info().Size {
-		return nil
-	}
-	theirs, err := d.hash(ctx, there)
-	if err != nil {
-		return nil
+	theirs, err := d.look(ctx)
+	if theirs == nil || err != nil {
+		return false, err
 	}
 	ours, err := d.hash(ctx, d.src)
-	if err != nil || !bytes.Equal(ours, theirs) {
-		return nil
+	if err != nil {
+		return false, stepError{stepRead, err}
 	}
-	return ours
+	if bytes.Equal(ours, theirs) {
+		d.engine.cfg.Logger.Info("file was published by an earlier attempt", d.attrs()...)
+		j.found(ours, d.info.Size, windowFor(d.info.Size, d.engine.cfg.WindowSize))
+		d.discardRest(ctx)
+		return true, nil
+	}
+	j.isSure()
+	d.closeSource() // it may want to be read in order
+	return false, d.open()
 }
 
-// hash reads all of src.
+// look returns the SHA-256 of what is at the target, or nil if that cannot be the file.
+func (d *delivery) look(ctx context.Context) ([]byte, error) {
+	there, err := d.to.Open(ctx, d.job.file.TargetPath)
+	if err == nil {
+		defer func() { _ = there.Close() }()
+		if there.Info().Size != d.info.Size {
+			d.job.isSure()
+			return nil, nil
+		}
+		var sum []byte
+		if sum, err = d.hash(ctx, there); err == nil {
+			return sum, nil
+		}
+	}
+	switch code := CodeOf(err); {
+	case code == FileNotFound, code == IsDirectory, code == DirectoryNotFound, code == PathNotFound:
+		d.job.isSure()
+	case code.Retryable(), ctx.Err() != nil, errors.Is(err, errStopped):
+		return nil, fmt.Errorf("look for what was delivered: %w", err)
+	}
+	return nil, nil
+}
+
+// hash reads all of src, unless the file is to stop.
 func (d *delivery) hash(ctx context.Context, src Source) ([]byte, error) {
 	size, h := src.Info().Size, sha256.New()
 	budget := d.engine.shares[d.job.file.ConnectorID]
@@ -342,6 +401,9 @@ func (d *delivery) hash(ctx context.Context, src Source) ([]byte, error) {
 	}
 	defer func() { budget.put(buf) }()
 	for off := int64(0); off < size; off += int64(len(buf)) {
+		if isClosed(d.job.stop) {
+			return nil, errStopped
+		}
 		window := buf[:min(int64(len(buf)), size-off)]
 		if err := src.ReadWindow(ctx, window, off); err != nil {
 			return nil, err
@@ -351,10 +413,15 @@ func (d *delivery) hash(ctx context.Context, src Source) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// explain makes an error say why the file was halted, where that was the cause.
+// explain makes an error say why the file was cut off, where that was the cause.
 func (d *delivery) explain(err error) error {
 	var timeout *Error
 	if err == nil || !errors.As(context.Cause(d.job.moving), &timeout) {
+		return err
+	}
+	switch CodeOf(err) {
+	case Cancelled, TimeoutError, OperationTimeout, ConnectTimeout, Stalled, ConnectionLost, UnknownError:
+	default:
 		return err
 	}
 	at := stepError{step: stepRead}
@@ -365,17 +432,15 @@ func (d *delivery) explain(err error) error {
 // goesOn reports whether a later attempt, here or elsewhere, goes on with the file.
 func (d *delivery) goesOn(err error) bool {
 	j := d.job
-	if j.hasLost() {
+	switch {
+	case j.hasLost():
 		return true
-	}
-	if err == nil {
-		return d.inPlace() // what is there is the file itself
-	}
-	if interrupted(j, err) {
+	case err == nil:
+		return false
+	case interrupted(j, err):
 		return !j.isWanted(store.Cancelled)
 	}
-	_, _, again := d.engine.again(j, err)
-	return again
+	return d.engine.again(j, err).again
 }
 
 // keeps reports whether what was delivered so far stays: for the next attempt, or because it is another node's by now.
@@ -393,15 +458,27 @@ func (d *delivery) keeps(err error) bool {
 	return d.job.keepCheckpoint()
 }
 
+// cancelTimeout bounds what a cancellation waits for; what is not removed by then is swept.
+const cancelTimeout = time.Second
+
+// cleanup returns a context for removing what is left.
+func (d *delivery) cleanup() (context.Context, context.CancelFunc) {
+	limit := cleanupTimeout
+	if d.job.isWanted(store.Cancelled) {
+		limit = cancelTimeout
+	}
+	return context.WithTimeout(context.WithoutCancel(d.job.ctx), limit)
+}
+
 // abort removes what was delivered so far, unless the lease may have run out: the node that has the file now works
 // under the same temporary name. What cannot be removed is swept later.
 func (d *delivery) abort(dst Sink) {
 	j, e := d.job, d.engine
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), cleanupTimeout)
+	ctx, cancel := d.cleanup()
 	defer cancel()
-	err := e.confirm(cleanup, j)
+	err := e.confirm(ctx, j)
 	if err == nil {
-		err = dst.Abort(cleanup)
+		err = dst.Abort(ctx)
 	}
 	if err == nil {
 		j.forget()
@@ -413,44 +490,51 @@ func (d *delivery) abort(dst Sink) {
 
 // discardLast removes what an earlier attempt delivered of a file that ends before this one has begun to. A partner that
 // cannot be reached is not asked again: what is left is swept later.
-func (d *delivery) discardLast(ctx context.Context) {
+func (d *delivery) discardLast() {
 	if d.job.last == nil || d.to == Storage(d.remote) && d.remote.failed {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	ctx, cancel := d.cleanup()
 	defer cancel()
-	if d.engine.confirm(ctx, d.job) == nil && d.discard(ctx) == nil {
+	if d.engine.confirm(ctx, d.job) == nil && d.discard(ctx, d.job.last) == nil {
 		d.job.forget()
 	}
 }
 
-// discard removes what an earlier attempt left.
-func (d *delivery) discard(ctx context.Context) error {
-	return discard(ctx, d.to, &d.job.file.File, d.job.last, d.inPlace())
+// discardStale tries once more to remove what was delivered of an older version of the source.
+func (d *delivery) discardStale() {
+	if d.stale == nil {
+		return
+	}
+	ctx, cancel := d.cleanup()
+	defer cancel()
+	if err := d.discard(ctx, d.stale); err != nil {
+		d.engine.cfg.Logger.Warn("could not remove what was delivered of an older version", d.attrs("target", d.job.file.TargetPath, "error", err)...)
+	}
 }
 
-// inPlace reports whether the target is written under its final name.
-func (d *delivery) inPlace() bool {
-	return d.to == Storage(d.remote) && d.remote.features().InPlace
+// discardRest removes what may be left beside a file that turned out to be published.
+func (d *delivery) discardRest(ctx context.Context) {
+	left := checkpoint{Identity: d.info.Identity(), Size: d.info.Size, Window: d.engine.cfg.WindowSize}
+	if last := d.job.last; last != nil {
+		left = *last
+	}
+	_ = d.discard(ctx, &left)
+}
+
+// discard removes what an attempt left.
+func (d *delivery) discard(ctx context.Context, last *checkpoint) error {
+	return discard(ctx, d.to, &d.job.file.File, last)
 }
 
 // discard removes from to what an attempt at f left.
-func discard(ctx context.Context, to Storage, f *store.File, last *checkpoint, inPlace bool) error {
-	if inPlace && last.Sink == nil {
-		return nil // nothing says that what is there is ours
-	}
-	o := CreateOptions{Size: last.Size, WindowSize: last.Window, Overwrite: OverwriteReplace, Key: deliveryKey(f, last.Identity), Checkpoint: last.Sink}
-	dst, err := to.Create(ctx, f.TargetPath, o)
-	if CodeOf(err) == CheckpointLost && !inPlace { // there may be something under its name all the same
-		o.Checkpoint = nil
-		dst, err = to.Create(ctx, f.TargetPath, o)
-	}
+func discard(ctx context.Context, to Storage, f *store.File, last *checkpoint) error {
+	err := to.Discard(ctx, f.TargetPath, CreateOptions{
+		Size: last.Size, WindowSize: last.Window, Key: deliveryKey(f, last.Identity), Checkpoint: last.Sink,
+	})
 	switch CodeOf(err) {
-	case "":
-	case FileNotFound, DirectoryNotFound, PathNotFound, CheckpointLost:
+	case FileNotFound, DirectoryNotFound, PathNotFound:
 		return nil
-	default:
-		return err
 	}
-	return errors.Join(dst.Abort(ctx), dst.Close())
+	return err
 }

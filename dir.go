@@ -108,10 +108,7 @@ func (d *Directory) Create(ctx context.Context, name string, o CreateOptions) (S
 	if err != nil {
 		return nil, d.failure("create", name, err)
 	}
-	s := &dirSink{
-		dir: d, path: name, name: local, temp: path.Join(path.Dir(local), ".transfer-"+o.Key+".part"), o: o,
-		arrived: newArrived(o),
-	}
+	s := d.sink(name, local, o)
 	if len(o.Checkpoint) > 0 {
 		err = s.resume(ctx)
 	} else {
@@ -121,6 +118,32 @@ func (d *Directory) Create(ctx context.Context, name string, o CreateOptions) (S
 		return nil, d.failure("create", name, err)
 	}
 	return s, nil
+}
+
+func (d *Directory) sink(given, local string, o CreateOptions) *dirSink {
+	return &dirSink{
+		dir: d, path: given, name: local, temp: path.Join(path.Dir(local), ".transfer-"+o.Key+".part"), o: o,
+		arrived: newArrived(o),
+	}
+}
+
+// Discard removes the temporary file of an unfinished delivery, and the directories that were made for it and are empty.
+func (d *Directory) Discard(ctx context.Context, name string, o CreateOptions) error {
+	local, err := localPath(name)
+	switch {
+	case err != nil:
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	default:
+		err = o.check()
+	}
+	if err == nil {
+		err = d.sink(name, local, o).discard()
+	}
+	if err != nil {
+		return d.failure("discard", name, err)
+	}
+	return nil
 }
 
 // vacant fails if no file may be published at name.

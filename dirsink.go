@@ -269,6 +269,23 @@ func (s *dirSink) Close() error {
 	return err
 }
 
+// discard removes what an earlier sink of this name left.
+func (s *dirSink) discard() error {
+	var c dirCheckpoint
+	if json.Unmarshal(s.o.Checkpoint, &c) == nil {
+		s.made = c.Made
+	}
+	info, err := s.dir.root.Lstat(s.temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.opened = info
+	return s.clean()
+}
+
 // clean removes the temporary file, and those directories that were made for it and are empty.
 func (s *dirSink) clean() error {
 	if err := s.removeTemp(); err != nil {

@@ -190,13 +190,12 @@ func (e *engine) claim(ctx context.Context) bool {
 		return false
 	}
 	limits, probes := e.gates()
-	more := len(limits) > 0 && e.take(ctx, room, limits, false) == room
-	for _, id := range probes {
-		if e.count() < e.cfg.MaxFiles {
-			e.take(ctx, 1, map[string]int{id: e.limits[id]}, true)
+	for _, id := range probes { // first: the others may never leave room
+		if room > 0 {
+			room -= e.take(ctx, 1, map[string]int{id: e.limits[id]}, true)
 		}
 	}
-	return more
+	return room > 0 && len(limits) > 0 && e.take(ctx, room, limits, false) == room
 }
 
 // gates returns the limits of those connectors whose files may be claimed freely, and those of which one may be, to find
@@ -234,8 +233,8 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 	}
 	for _, c := range claimed {
 		j := newJob(e.cut, c, asked)
-		if j.probe = probe; probe {
-			e.breakers[c.ConnectorID].probe()
+		if probe {
+			j.probe = e.breakers[c.ConnectorID].begin()
 		}
 		e.mu.Lock()
 		e.running[j] = struct{}{}
@@ -257,8 +256,8 @@ func (e *engine) count() int {
 // run moves one file and hands in its outcome.
 func (e *engine) run(j *job) {
 	err := guarded(func() error { return e.attempt(j) })
-	if j.probe {
-		e.breakers[j.file.ConnectorID].end()
+	if j.probe != 0 {
+		e.breakers[j.file.ConnectorID].end(j.probe)
 	}
 	var p *panicError
 	if errors.As(err, &p) {
@@ -273,24 +272,16 @@ func (e *engine) attempt(j *job) error {
 	if j.file.Wanted != 0 { // by a user, while the file was with a node that died
 		return errStopped
 	}
-	ready := later(j.file.CreatedAt, j.file.StartAt)
-	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && time.Since(ready) > limit {
-		return stepError{stepConnect, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
+	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && j.now().Sub(j.file.ReadyAt) > limit {
+		return stepError{stepQueue, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
 			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
 	}
 	if e.cfg.FileTimeout > 0 {
 		late := &Error{Op: "move", Code: TimeoutError, Err: fmt.Errorf("it took longer than %v (Config.FileTimeout)", e.cfg.FileTimeout)}
-		timer := time.AfterFunc(e.cfg.FileTimeout, func() { j.halt(late) })
+		timer := time.AfterFunc(e.cfg.FileTimeout, func() { j.cancel(late) })
 		defer timer.Stop()
 	}
 	return e.deliver(j)
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // settle decides what becomes of a file after an attempt.
@@ -300,13 +291,20 @@ func (e *engine) settle(j *job, err error) {
 		return
 	}
 	if interrupted(j, err) {
+		if j.isThere() && j.isWanted(store.Cancelled) { // too late: it is with the partner
+			j.finish(store.Done, store.Failure{})
+			return
+		}
 		j.interrupt()
 		return
 	}
-	failure := e.describe(&j.file.File, err)
-	delay, failures, ok := e.again(j, err)
-	j.failed(delay, failures)
-	if ok {
+	var failure store.Failure
+	if bad := guarded(func() error { failure = e.describe(&j.file.File, err); return nil }); bad != nil {
+		failure = store.Failure{Code: string(InternalError), Message: bad.Error()}
+	}
+	v := e.again(j, err)
+	j.failed(v)
+	if v.again {
 		j.finish(store.Waiting, failure)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 type step string
 
 const (
+	stepQueue   step = "wait in the queue"
 	stepConnect step = "connect"
 	stepOpen    step = "open source"
 	stepRead    step = "read source"
@@ -62,6 +63,8 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 		switch {
 		case s == stepConnect:
 			return ConnectionError, cause
+		case s == stepVerify:
+			return ReadFileError, cause
 		case s.atTarget():
 			return DirectoryNotFound, ""
 		case d == store.Send:

@@ -17,8 +17,9 @@ import (
 type job struct {
 	file   store.Claimed
 	last   *checkpoint     // of an earlier attempt, or nil
-	unsure bool            // an earlier attempt may have published the file without anybody noting it
-	probe  bool            // it finds out whether the partner can be reached again
+	past   history         // what earlier attempts have left to be known
+	probe  int             // the number of the probe that this is: it finds out whether the partner can be reached again
+	taken  time.Time       // when the file was claimed, by our clock
 	ctx    context.Context // ends when the file must be let go at once
 	cancel context.CancelCauseFunc
 	moving context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
@@ -31,16 +32,19 @@ type job struct {
 	delay    time.Duration
 	progress store.Progress
 	failure  store.Failure
+	unsure   bool          // an earlier attempt may have published the file without anybody noting it
 	publish  bool          // it is being published, or an attempt at that failed
+	there    bool          // it was published
 	leased   time.Time     // when the lease was asked for that is held now
 	lost     bool          // the lease is somebody else's
 	open     bool          // both sides are there, and what is delivered is worth keeping
 	verdict  chan struct{} // closed and replaced when leased or lost has changed
 	identity string        // of the pinned source
 	at       position
-	sink     Sink // asked for its checkpoint
-	offered  bool // a change has that checkpoint
-	recorded bool // and was written
+	best     int64 // the greatest rank of this attempt
+	sink     Sink  // asked for its checkpoint
+	offered  bool  // a change has that checkpoint
+	recorded bool  // and was written
 }
 
 func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
@@ -49,6 +53,7 @@ func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
 	j.moving, j.halt = context.WithCancelCause(j.ctx)
 	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted
 	c := parseCheckpoint(f.Checkpoint)
+	j.taken, j.past = leased, c.history
 	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published
 	if c.usable() {
 		j.last = &c
@@ -66,8 +71,16 @@ type checkpoint struct {
 	Hash     []byte `json:"hash,omitempty"` // state of the SHA-256 after Rank windows
 	Sink     []byte `json:"sink,omitempty"` // the Sink's own
 
-	Ended     int  `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
-	Published bool `json:"published,omitempty"` // it failed while it published the file
+	history
+}
+
+// history is what is known of earlier attempts at a file that is not at its end.
+type history struct {
+	Ended        int   `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
+	Published    bool  `json:"published,omitempty"` // it may have published the file
+	FirstFailure int64 `json:"first,omitempty"`     // when the file failed first, in seconds since 1970 on the Store's clock
+	NextAttempt  int64 `json:"next,omitempty"`      // when it is to go on, likewise
+	Best         int64 `json:"best,omitempty"`      // the greatest Rank that an attempt came to
 }
 
 func parseCheckpoint(text []byte) (c checkpoint) {
@@ -180,21 +193,23 @@ func (j *job) moved(at position) {
 
 func (j *job) setPosition(at position) {
 	j.at = at
+	j.best = max(j.best, at.rank)
 	j.progress.Rank, j.progress.Offset = at.rank, at.offset
 }
 
 func (j *job) delivered(sum []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.SHA256 = sum
+	j.progress.SHA256, j.there = sum, true
 }
 
-// published notes that an earlier attempt had delivered the file.
-func (j *job) published(sum []byte) {
+// found notes that an earlier attempt had delivered the file.
+func (j *job) found(sum []byte, size, window int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.SHA256 = sum
-	j.progress.Offset = j.progress.Size
+	j.progress.SHA256, j.progress.Phase = sum, store.PhaseFinalize
+	j.progress.Size, j.progress.Offset = size, size
+	j.progress.BlockSize, j.progress.Rank = window, (size+window-1)/window
 }
 
 func (j *job) skipped() {
@@ -267,18 +282,52 @@ func (j *job) finish(s store.State, f store.Failure) {
 	case s == store.Done:
 		c = checkpoint{}
 	case s.Final():
-		c.Ended = 0
+		c.history = history{}
 	default:
-		c.Ended, c.Published = j.file.Attempts, c.Published || j.publish
+		c.history = j.past
+		c.Ended, c.Published, c.Best = j.file.Attempts, j.publish || j.unsure, max(j.past.Best, j.best)
 	}
 	j.progress.Checkpoint = c.text()
 }
 
-// failed notes how many attempts have failed by now, and how long the next one shall wait.
-func (j *job) failed(delay time.Duration, failures int) {
+// failed notes what becomes of a file that failed.
+func (j *job) failed(v verdict) {
+	now := j.now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.delay, j.progress.Failures = delay, failures
+	j.delay, j.progress.Failures = v.delay, v.failures
+	j.past.FirstFailure, j.past.NextAttempt = v.first.Unix(), now.Add(v.delay).Unix()
+}
+
+// now is what the Store's clock shows, nearly: claiming has set UpdatedAt.
+func (j *job) now() time.Time { return j.file.UpdatedAt.Add(time.Since(j.taken)) }
+
+// cameFurther reports whether this attempt acknowledged more windows than all before.
+func (j *job) cameFurther() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.best > j.past.Best
+}
+
+// doubts reports whether an earlier attempt may have published the file.
+func (j *job) doubts() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.unsure
+}
+
+// isSure notes that no earlier attempt has published the file.
+func (j *job) isSure() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unsure = false
+}
+
+// isThere reports whether this attempt has published the file.
+func (j *job) isThere() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.there
 }
 
 // interrupt sets the outcome of an attempt that did not come to its end; why the one before failed stays.

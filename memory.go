@@ -166,6 +166,21 @@ func (m *Memory) Create(ctx context.Context, path string, o CreateOptions) (Sink
 	return sink, nil
 }
 
+// Discard forgets an unfinished delivery.
+func (m *Memory) Discard(ctx context.Context, path string, o CreateOptions) error {
+	name, err := localPath(path)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return failure("discard", path, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.partials, partialName{name, o.Key})
+	return nil
+}
+
 // memoryCheckpoint names the partial that holds the windows.
 type memoryCheckpoint struct {
 	Version uint64 `json:"version"`

@@ -69,6 +69,18 @@ func (m *Mounts) Create(ctx context.Context, path string, o CreateOptions) (Sink
 	return sink, nil
 }
 
+// Discard removes what an unfinished delivery left in the storage that path leads to.
+func (m *Mounts) Discard(ctx context.Context, path string, o CreateOptions) error {
+	storage, prefix, rest, err := m.route(path)
+	if err != nil {
+		return failure("discard", path, err)
+	}
+	if err := storage.Discard(ctx, rest, o); err != nil {
+		return fmt.Errorf("mount %s: %w", prefix, err)
+	}
+	return nil
+}
+
 // route finds the storage for a path, and the path in there.
 func (m *Mounts) route(name string) (storage Storage, prefix, rest string, err error) {
 	local, err := localPath(name)

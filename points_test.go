@@ -63,7 +63,7 @@ func newPoint(t *testing.T, send bool) *point {
 	p.partner = transfertest.NewConnector(counted{p.remote, &p.published}, transfertest.ConnectorOptions{URL: "sftp://alice@partner.example", MaxFiles: 4})
 	p.client = p.newClient(func(c *transfer.Config) {
 		c.ProgressInterval, c.PollInterval = time.Second, time.Second
-		c.Retry = transfer.RetryPolicy{MaxAttempts: 5}
+		c.Retry = transfer.RetryPolicy{MaxAttempts: 5, MaxTime: time.Hour}
 	})
 	p.source().WriteFile("/out/a.bin", p.data)
 	return p
@@ -139,7 +139,7 @@ func (p *point) requireWholeOrNothing(r transfer.ConnectorFileTransferResult) {
 		require.Equal(t, transfer.TransferTableStatusFailed, r.StatusCode)
 		require.Zero(t, p.published.Load())
 	}
-	time.Sleep(3 * time.Minute)
+	time.Sleep(2 * time.Hour)
 	require.Empty(t, p.local.Partials())
 	require.Empty(t, p.remote.Partials())
 	require.Len(t, p.source().Paths(), 1)

@@ -1,11 +1,10 @@
 package transfer
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
-
-	"github.com/seed62b9dc43/transfer/store"
 )
 
 // RetryPolicy says how a file is tried again that failed for a reason that may pass by itself (Code.Retryable). The delay
@@ -13,8 +12,9 @@ import (
 // thousand files that failed together do not come back together. Until then the file is Waiting, which the Store keeps:
 // a restart neither forgets the wait nor starts it anew. A field that is 0 stands for its default.
 type RetryPolicy struct {
-	// MaxAttempts is how many attempts may fail before the file does. Default 10; 1 for no second attempt; -1 for no
-	// limit. Attempts that were interrupted, or refused by a busy partner (PartnerBusy), do not count.
+	// MaxAttempts is how many attempts in a row may fail before the file does, counted anew whenever one came further
+	// than all before. Default 10; 1 for no second attempt, whatever happens; -1 for no limit. Attempts that were
+	// interrupted, or that did not reach the partner or found it busy, do not count: those end with MaxTime.
 	MaxAttempts int
 
 	// FirstDelay bounds the first delay. Default 1 s.
@@ -26,7 +26,8 @@ type RetryPolicy struct {
 	// MaxDelay bounds all delays. Default 5 min.
 	MaxDelay time.Duration
 
-	// MaxTime is how long after it was first taken up a file is still tried again. Default 24 h; -1 for no limit.
+	// MaxTime is how long after it failed first a file is still tried again, counted anew when an attempt came further
+	// than all before, and when the file is resumed by a user or after a restart. Default 24 h; -1 for no limit.
 	MaxTime time.Duration
 }
 
@@ -58,16 +59,11 @@ func orNever(d time.Duration) time.Duration {
 // check reports each wrong field as "<where>.<field> is …".
 func (p RetryPolicy) check(where string, wrong func(is bool, format string, args ...any)) {
 	p = p.withDefaults()
-	wrong(p.MaxAttempts < -1, where+".MaxAttempts is %d (use 1 or more, 0 for %d, -1 for no limit)", p.MaxAttempts, defaultMaxAttempts)
-	wrong(p.FirstDelay < 0, where+".FirstDelay is %v (use more than 0, or 0 for %v)", p.FirstDelay, defaultFirstDelay)
-	wrong(!(p.Factor >= 1) || math.IsInf(p.Factor, 0), where+".Factor is %v (use 1 or more, or 0 for %d)", p.Factor, defaultFactor)
-	wrong(p.MaxDelay < p.FirstDelay, where+".MaxDelay is %v, less than FirstDelay, %v (raise it, or use 0 for %v)", p.MaxDelay, p.FirstDelay, defaultMaxDelay)
-	wrong(p.MaxTime < -1, where+".MaxTime is %v (use more than 0, 0 for %v, -1 for no limit)", p.MaxTime, defaultMaxTime)
-}
-
-// allows reports whether a file that failed failures times may be tried again.
-func (p RetryPolicy) allows(f *store.File, failures int, now time.Time) bool {
-	return (p.MaxAttempts < 0 || failures < p.MaxAttempts) && (p.MaxTime < 0 || now.Sub(f.StartedAt) < p.MaxTime)
+	wrong(p.MaxAttempts < -1, "%s.MaxAttempts is %d (use 1 or more, 0 for %d, -1 for no limit)", where, p.MaxAttempts, defaultMaxAttempts)
+	wrong(p.FirstDelay < 0, "%s.FirstDelay is %v (use more than 0, or 0 for %v)", where, p.FirstDelay, defaultFirstDelay)
+	wrong(!(p.Factor >= 1) || math.IsInf(p.Factor, 0), "%s.Factor is %v (use 1 or more, or 0 for %d)", where, p.Factor, defaultFactor)
+	wrong(p.MaxDelay < p.FirstDelay, "%s.MaxDelay is %v, less than FirstDelay, %v (raise it, or use 0 for %v)", where, p.MaxDelay, p.FirstDelay, defaultMaxDelay)
+	wrong(p.MaxTime < -1, "%s.MaxTime is %v (use more than 0, 0 for %v, -1 for no limit)", where, p.MaxTime, defaultMaxTime)
 }
 
 // bound is the longest delay before the attempt after n failures.
@@ -81,7 +77,11 @@ func (p RetryPolicy) bound(n int) time.Duration {
 
 // delay is a random part of the bound.
 func (p RetryPolicy) delay(n int) time.Duration {
-	return time.Duration(rand.Int64N(int64(p.bound(n)) + 1))
+	bound := p.bound(n)
+	if bound < math.MaxInt64 {
+		bound++ // itself may come, too
+	}
+	return rand.N(bound)
 }
 
 // retryPolicy is the one of a connector.
@@ -92,18 +92,40 @@ func (c Config) retryPolicy(connectorID string) RetryPolicy {
 	return c.Retry
 }
 
-// again decides whether a file that failed with err is tried again: after which delay, and with how many failures to its
-// account.
-func (e *engine) again(j *job, err error) (delay time.Duration, failures int, ok bool) {
-	f := &j.file.File
-	cause := CodeOf(err)
-	failures = f.Failures + 1
-	if !cause.Retryable() {
-		return 0, failures, false
+// verdict is what becomes of a file that failed.
+type verdict struct {
+	again    bool
+	delay    time.Duration // before the next attempt
+	failures int           // to the file's account
+	first    time.Time     // failure, by the Store's clock
+}
+
+// patience is by how much a file may be late for its next attempt without having been resumed by somebody.
+const patience = time.Minute
+
+// again decides whether a file that failed with err is tried again.
+func (e *engine) again(j *job, err error) verdict {
+	f, past, policy := &j.file.File, j.past, e.cfg.retryPolicy(j.file.ConnectorID)
+	cause, now := CodeOf(err), j.now()
+	v := verdict{failures: f.Failures + 1, first: time.Unix(past.FirstFailure, 0)}
+	further := j.cameFurther()
+	if further {
+		v.failures = 1
 	}
-	policy := e.cfg.retryPolicy(f.ConnectorID)
-	if cause == PartnerBusy {
-		return policy.delay(f.Attempts), f.Failures, policy.allows(f, 0, time.Now())
+	if further || past.FirstFailure == 0 || f.ReadyAt.After(time.Unix(past.NextAttempt, 0).Add(patience)) {
+		v.first = now
 	}
-	return policy.delay(failures), failures, policy.allows(f, failures, time.Now())
+	inTime := policy.MaxTime < 0 || now.Sub(v.first) < policy.MaxTime
+	if !cause.Retryable() || policy.MaxAttempts == 1 || !inTime {
+		return v
+	}
+	at := stepError{}
+	errors.As(err, &at)
+	if at.step == stepConnect || cause == PartnerBusy {
+		v.failures = f.Failures
+		v.again, v.delay = true, policy.delay(f.Attempts)
+		return v
+	}
+	v.again, v.delay = policy.MaxAttempts < 0 || v.failures < policy.MaxAttempts, policy.delay(v.failures)
+	return v
 }

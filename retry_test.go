@@ -41,12 +41,18 @@ func (inOrderSink) Concurrency() int   { return 1 }
 
 func (o inOrder) Open(ctx context.Context, path string) (transfer.Source, error) {
 	src, err := o.Storage.Open(ctx, path)
-	return inOrderSource{src}, err
+	if err != nil {
+		return nil, err
+	}
+	return inOrderSource{src}, nil
 }
 
 func (o inOrder) Create(ctx context.Context, path string, c transfer.CreateOptions) (transfer.Sink, error) {
 	dst, err := o.Storage.Create(ctx, path, c)
-	return inOrderSink{dst}, err
+	if err != nil {
+		return nil, err
+	}
+	return inOrderSink{dst}, nil
 }
 
 // ordered is setup with both sides inOrder.

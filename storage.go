@@ -22,6 +22,12 @@ type Storage interface {
 	// was not there before. If o.Overwrite does not allow to replace a file that is there, Create MUST fail with
 	// FileExists. A missing parent directory is DirectoryNotFound where the storage does not create it.
 	Create(ctx context.Context, path string, o CreateOptions) (Sink, error)
+
+	// Discard removes what an unfinished delivery of o.Key left behind, as Abort of its Sink would have: the temporary
+	// file, or the upload that o.Checkpoint names (nil where none is known). It makes nothing, it does not look at what
+	// was written, and where nothing is left it does nothing. It MUST NOT touch what was published at path. A storage
+	// whose deliveries are under their final names from the beginning does nothing.
+	Discard(ctx context.Context, path string, o CreateOptions) error
 }
 
 // Source is one pinned version of one file.

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -17,12 +18,13 @@ func (e *engine) keepHouse(ctx context.Context) {
 	sweep, purge := time.NewTicker(sweepInterval), time.NewTicker(purgeInterval)
 	defer sweep.Stop()
 	defer purge.Stop()
-	e.sweep(ctx)
+	var later patienceBySide
+	e.sweep(ctx, later.round(time.Now()))
 	e.purge(ctx)
 	for {
 		select {
 		case <-sweep.C:
-			e.sweep(ctx)
+			e.sweep(ctx, later.round(time.Now()))
 		case <-purge.C:
 			e.purge(ctx)
 		case <-ctx.Done():
@@ -44,7 +46,7 @@ func (e *engine) purge(ctx context.Context) {
 // sweep removes temporary files and uploads of finished files that could not be removed when they failed or were
 // cancelled. They are ours alone: their names, or the ids of their uploads, are kept with the file; and a finished file is
 // nobody's work any more. Several nodes may sweep at once.
-func (e *engine) sweep(ctx context.Context) {
+func (e *engine) sweep(ctx context.Context, later *patienceBySide) {
 	q := store.Query{Litter: true, Limit: sweepBatch}
 	for ctx.Err() == nil {
 		files, err := e.store.ListFiles(ctx, q)
@@ -56,7 +58,7 @@ func (e *engine) sweep(ctx context.Context) {
 		}
 		var swept []int64
 		for i := range files {
-			if e.sweepFile(ctx, &files[i]) {
+			if e.sweepFile(ctx, &files[i], later) {
 				swept = append(swept, files[i].ID)
 			}
 		}
@@ -73,44 +75,95 @@ func (e *engine) sweep(ctx context.Context) {
 }
 
 // sweepFile reports whether nothing is left of what an attempt at f delivered.
-func (e *engine) sweepFile(ctx context.Context, f *store.File) (gone bool) {
+func (e *engine) sweepFile(ctx context.Context, f *store.File, later *patienceBySide) (gone bool) {
 	last := parseCheckpoint(f.Checkpoint)
 	if !last.usable() {
 		return true // nobody could find it
 	}
-	if _, ours := e.cfg.Connectors[f.ConnectorID]; !ours {
+	side := f.ConnectorID
+	if f.Direction == store.Retrieve {
+		side = "" // ours
+	} else if _, known := e.cfg.Connectors[side]; !known {
+		return false
+	}
+	if !later.due(side) {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
-	err := guarded(func() error { return e.removeLitter(ctx, f, &last) })
-	if err != nil {
-		e.cfg.Logger.Debug("could not sweep", "file", f.ID, "target", f.TargetPath, "error", err)
+	if err := guarded(func() error { return e.removeLitter(ctx, f, &last) }); err != nil {
+		later.failed(side)
+		e.cfg.Logger.Warn("could not sweep what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath, "error", err)
 		return false
 	}
+	later.succeeded(side)
 	e.cfg.Logger.Info("swept what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath)
 	return true
 }
 
 func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoint) error {
 	if f.Direction == store.Retrieve {
-		return discard(ctx, e.cfg.Storage, f, last, false)
+		return discard(ctx, e.cfg.Storage, f, last)
 	}
-	b := e.breakers[f.ConnectorID]
+	b, probe := e.breakers[f.ConnectorID], 0
 	switch b.gate(time.Now()) {
 	case gateShut:
-		return &Error{Op: "connect", Path: f.ConnectorID, Code: ConnectionError}
+		return &Error{Op: "connect", Path: f.ConnectorID, Code: ConnectionError, Err: errors.New("the partner cannot be reached just now")}
 	case gateProbe:
-		b.probe()
-		defer b.end()
+		probe = b.begin()
+		defer b.end(probe)
 	}
-	remote := e.session(f.ConnectorID)
+	remote := e.session(f.ConnectorID, probe)
 	defer func() { _ = remote.close() }()
-	if err := remote.connect(ctx); err != nil {
-		return err
+	return discard(ctx, remote, f, last)
+}
+
+// sweepPatience is how long what cannot be removed is left alone at most.
+const sweepPatience = time.Hour
+
+// patienceBySide knows when to try again at a partner, or in our storage (""), where something could not be removed: after
+// one minute, two, four, … an hour.
+type patienceBySide struct {
+	sides map[string]*sidePatience
+	now   time.Time // of the round
+}
+
+type sidePatience struct {
+	until time.Time
+	wait  time.Duration
+	since time.Time // the round that failed last
+}
+
+func (p *patienceBySide) round(now time.Time) *patienceBySide {
+	if p.sides == nil {
+		p.sides = make(map[string]*sidePatience)
 	}
-	if remote.features().InPlace {
-		return nil // another file may have taken its place
+	p.now = now
+	return p
+}
+
+func (p *patienceBySide) due(side string) bool {
+	s := p.sides[side]
+	return s == nil || !p.now.Before(s.until)
+}
+
+// succeeded ends the side's waiting, unless something else failed in this round.
+func (p *patienceBySide) succeeded(side string) {
+	if s := p.sides[side]; s != nil && s.since != p.now {
+		delete(p.sides, side)
 	}
-	return discard(ctx, remote, f, last, false)
+}
+
+// failed puts the side's next turn off, once in a round.
+func (p *patienceBySide) failed(side string) {
+	s := p.sides[side]
+	if s == nil {
+		s = &sidePatience{wait: sweepInterval / 2}
+		p.sides[side] = s
+	}
+	if s.since == p.now {
+		return
+	}
+	s.since, s.wait = p.now, min(2*s.wait, sweepPatience)
+	s.until = p.now.Add(s.wait)
 }

@@ -57,6 +57,25 @@ func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOpti
 	return s.begin(ctx, at, o)
 }
 
+// Discard aborts the multipart upload that o.Checkpoint names. What a file of one window would leave is nothing.
+func (s *Storage) Discard(ctx context.Context, path string, o transfer.CreateOptions) error {
+	at, err := s.locate("discard", path)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fail("discard", path, err)
+	}
+	c, err := parseCheckpoint(o.Checkpoint)
+	if err != nil {
+		return nil // it names no upload
+	}
+	if err := s.abort(ctx, at, c.ID); err != nil {
+		return fail("discard", path, err)
+	}
+	return nil
+}
+
 // checkParts fails if S3 does not allow the parts that the windows of a file would make.
 func (s *Storage) checkParts(path string, o transfer.CreateOptions) error {
 	wrong := func(format string, args ...any) error {

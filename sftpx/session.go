@@ -211,7 +211,6 @@ func (s *session) features() transfer.Features {
 		AtomicReplace: (mode == RenameAuto || mode == RenamePosix) && s.posixRename(),
 		Resume:        !s.c.noResume.Load(),
 		ReadOnce:      s.c.cfg.ReadOnce,
-		InPlace:       mode == RenameDirect,
 	}
 }
 

@@ -60,6 +60,22 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 	return k, nil
 }
 
+// Discard removes the temporary file of an unfinished delivery. With RenameDirect it does nothing: another file may have
+// taken its name.
+func (r *remote) Discard(ctx context.Context, target string, o transfer.CreateOptions) error {
+	if err := checkPath("discard", target); err != nil {
+		return err
+	}
+	if !isKey(o.Key) {
+		return fmt.Errorf("discard %s: %q is no key (16 to 64 hexadecimal digits)", target, shorten(o.Key, 80))
+	}
+	if r.c.cfg.RenameMode == RenameDirect {
+		return nil
+	}
+	k := &sink{r: r, s: r.s, target: target, temp: r.c.tempName(target, o.Key), o: o}
+	return k.Abort(ctx)
+}
+
 // isKey reports whether key is one as CreateOptions.Key promises: a part of a file name that is harmless anywhere.
 func isKey(key string) bool {
 	return len(key) >= 16 && len(key) <= 64 && strings.Trim(key, "0123456789abcdef") == ""

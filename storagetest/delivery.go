@@ -17,6 +17,8 @@ func (s *suite) deliveryCases() []testCase {
 		{"nothing is visible before Commit", s.invisible},
 		{"Abort leaves nothing", s.abort},
 		{"Abort twice is fine", s.abortTwice},
+		{"Discard leaves nothing of an unfinished delivery", s.discard},
+		{"Discard makes nothing and spares what was published", s.discardNothing},
 		{"Abort after Commit does nothing", s.abortAfterCommit},
 		{"Open after Commit gives the committed version", s.readBack},
 		{"Close without Commit publishes nothing", s.closeOnly},
@@ -61,6 +63,52 @@ func (s *suite) invisible(t *testing.T) {
 			s.requireContent(t, path, d.data)
 		})
 	}
+}
+
+func (s *suite) discard(t *testing.T) {
+	for _, windows := range []int{0, 1, 2} {
+		t.Run(fmt.Sprint("after ", windows, " of 3 windows"), func(t *testing.T) {
+			t.Parallel()
+			path := s.path("discard")
+			d := s.begin(t, path, content(s.size(3, 0)), transfer.CreateOptions{})
+			for i := range windows {
+				require.NoError(t, d.writeWindow(t.Context(), i))
+			}
+			o := d.o
+			o.Checkpoint = d.sink.Checkpoint()
+			require.NoError(t, d.close())
+			if o.Checkpoint == nil && s.o.Orphans {
+				return // nobody knows of the upload
+			}
+			storage, done := s.lend(t)
+			defer done()
+			for range 2 {
+				require.NoError(t, storage.Discard(t.Context(), path, o))
+				s.requireMissing(t, path)
+				s.requireNoLeftovers(t, d)
+			}
+		})
+	}
+}
+
+func (s *suite) discardNothing(t *testing.T) {
+	path, data := s.path("discard-published"), content(s.size(2, 1))
+	d := s.begin(t, path, data, transfer.CreateOptions{})
+	require.NoError(t, d.writeAll(t.Context()))
+	o := d.o
+	o.Checkpoint = d.sink.Checkpoint()
+	require.NoError(t, d.commit(t.Context()))
+	require.NoError(t, d.close())
+	storage, done := s.lend(t)
+	defer done()
+	require.NoError(t, storage.Discard(t.Context(), path, o))
+	o.Checkpoint = nil
+	require.NoError(t, storage.Discard(t.Context(), path, o))
+	s.requireContent(t, path, data)
+	s.requireNoLeftovers(t, d)
+	none := s.path("discard-none")
+	require.NoError(t, storage.Discard(t.Context(), none, o))
+	s.requireMissing(t, none)
 }
 
 func (s *suite) abort(t *testing.T) {

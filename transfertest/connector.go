@@ -100,6 +100,14 @@ func (r *remote) Create(ctx context.Context, path string, o transfer.CreateOptio
 	return &remoteSink{s, r}, nil
 }
 
+func (r *remote) Discard(ctx context.Context, path string, o transfer.CreateOptions) error {
+	if err := r.begin("Discard", path); err != nil {
+		return err
+	}
+	defer r.end()
+	return r.connector.storage.Discard(ctx, path, o)
+}
+
 func (r *remote) begin(call, path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -58,6 +58,11 @@ func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOpti
 	return &sink{Sink: inner, use: use{script: s.script, what: "sink of " + path}, path: path, options: o}, nil
 }
 
+// Discard discards in the inner storage, if the rules for OpAbort let it.
+func (s *Storage) Discard(ctx context.Context, path string, o transfer.CreateOptions) error {
+	return s.run(ctx, Call{Op: OpAbort, Path: path}, func() error { return s.inner.Discard(ctx, path, o) })
+}
+
 // source is a Source with rules.
 type source struct {
 	transfer.Source

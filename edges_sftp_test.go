@@ -14,8 +14,8 @@ import (
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
-// reviewSFTP makes clients, not started, between a storage in memory and a real SFTP server.
-func reviewSFTP(t *testing.T, change func(*sftpx.Config)) (srv *transfertest.SFTPServer, local *transfer.Memory, newClient func() *transfer.Client) {
+// overSFTP makes clients, not started, between a storage in memory and a real SFTP server.
+func overSFTP(t *testing.T, change func(*sftpx.Config)) (srv *transfertest.SFTPServer, local *transfer.Memory, newClient func() *transfer.Client) {
 	srv = transfertest.StartSFTP(t, transfertest.SFTPOptions{})
 	cfg := sftpx.Config{Addr: srv.Addr(), User: srv.User(), Auth: []sftpx.Auth{sftpx.PublicKey(srv.Signer())}, HostKeys: srv.HostKeys()}
 	change(&cfg)
@@ -36,9 +36,9 @@ func reviewSFTP(t *testing.T, change func(*sftpx.Config)) (srv *transfertest.SFT
 }
 
 // A file is cancelled that was partly delivered under its final name; by then that name is somebody else's.
-func TestReviewSweepingLeavesTheFilesOfOthersAloneOverSFTP(t *testing.T) {
+func TestSweepingLeavesTheFilesOfOthersAloneOverSFTP(t *testing.T) {
 	t.Parallel()
-	srv, local, newClient := reviewSFTP(t, func(c *sftpx.Config) { c.RenameMode = sftpx.RenameDirect })
+	srv, local, newClient := overSFTP(t, func(c *sftpx.Config) { c.RenameMode = sftpx.RenameDirect })
 	first := newClient()
 	require.NoError(t, first.Start(context.WithoutCancel(t.Context())))
 	local.WriteFile("a.bin", content(1, 20_000))
@@ -62,9 +62,9 @@ func TestReviewSweepingLeavesTheFilesOfOthersAloneOverSFTP(t *testing.T) {
 }
 
 // As many files as the connector allows are read back at once.
-func TestReviewReadingBackOverSFTP(t *testing.T) {
+func TestReadingBackOverSFTP(t *testing.T) {
 	t.Parallel()
-	srv, local, newClient := reviewSFTP(t, func(c *sftpx.Config) { c.MaxConnections, c.FilesPerConnection = 1, 2 })
+	srv, local, newClient := overSFTP(t, func(c *sftpx.Config) { c.MaxConnections, c.FilesPerConnection = 1, 2 })
 	client := newClient()
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
 	srv.Inject(transfertest.SFTPRule{Op: transfertest.SFTPPosixRename, Delay: 50 * time.Millisecond})

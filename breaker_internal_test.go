@@ -9,7 +9,7 @@ import (
 )
 
 // Config.Retry accepts it, and engine.settle, which calls delay, is outside of what guards a file: the process ends.
-func TestReviewADelayWithoutBoundDoesNotPanic(t *testing.T) {
+func TestADelayWithoutBoundDoesNotPanic(t *testing.T) {
 	t.Parallel()
 	p := RetryPolicy{MaxAttempts: -1, MaxDelay: math.MaxInt64}
 	_, err := New(Config{Retry: p})
@@ -22,32 +22,35 @@ func TestReviewADelayWithoutBoundDoesNotPanic(t *testing.T) {
 }
 
 // A probe that ends long after it had connected says nothing about the one that is under way then.
-func TestReviewABreakerLetsOneProbeThrough(t *testing.T) {
+func TestABreakerLetsOneProbeThrough(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	b := &breaker{}
-	b.missed(now)
+	require.Positive(t, b.missed(now, 0))
 	now = now.Add(time.Hour)
 	require.Equal(t, gateProbe, b.gate(now))
-	b.probe()   // a first file is claimed
-	b.reached() // connects, and moves for a long time
-	b.missed(now)
+	first := b.begin()
+	require.True(t, b.reached()) // connects, and moves for a long time
+	require.Positive(t, b.missed(now, 0))
 	now = now.Add(time.Hour)
 	require.Equal(t, gateProbe, b.gate(now))
-	b.probe() // a second one finds out
-	b.end()   // the first one is at its end
+	second := b.begin()
+	b.end(first)
 	require.Equal(t, gateShut, b.gate(now), "the second one is still finding out")
+	b.end(second)
+	require.Equal(t, gateProbe, b.gate(now))
 }
 
-// What connected for another reason, or was claimed before, does not end the pause of a probe that is under way.
-func TestReviewAnOldFileDoesNotSpeakForTheProbe(t *testing.T) {
+// What was claimed before the breaker opened does not end the pause of a probe that is under way.
+func TestAnOldFileDoesNotSpeakForTheProbe(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	b := &breaker{}
-	b.missed(now) // the first of four files that were claimed together
+	b.missed(now, 0) // the first of four files that were claimed together
 	now = now.Add(time.Hour)
-	b.probe()     // a fifth finds out
-	b.missed(now) // the second of the four comes to its time-out
+	probe := b.begin()
+	require.Zero(t, b.missed(now, 0)) // the second of the four comes to its time-out
 	now = now.Add(time.Hour)
 	require.Equal(t, gateShut, b.gate(now), "the probe is still finding out")
+	require.Positive(t, b.missed(now, probe))
 }

@@ -14,9 +14,9 @@ import (
 )
 
 // FileTimeout says that the next attempt goes on; with the defaults of both there is none.
-func TestReviewAFileThatTakesLongerThanADayIsDelivered(t *testing.T) {
+func TestAFileThatTakesLongerThanADayIsDelivered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, func(c *transfer.Config) {
+		b := ordered(t, func(c *transfer.Config) {
 			c.Retry, c.PollInterval, c.ProgressInterval = transfer.RetryPolicy{}, time.Second, 10*time.Second
 		})
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Delay: time.Hour})
@@ -26,9 +26,9 @@ func TestReviewAFileThatTakesLongerThanADayIsDelivered(t *testing.T) {
 }
 
 // The commit finds a file in the way after FileTimeout has passed.
-func TestReviewASkippedFileLeavesNothingAfterItsTime(t *testing.T) {
+func TestASkippedFileLeavesNothingAfterItsTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, policy(transfer.RetryPolicy{}), func(c *transfer.Config) { c.FileTimeout = time.Minute })
+		b := ordered(t, policy(transfer.RetryPolicy{}), func(c *transfer.Config) { c.FileTimeout = time.Minute })
 		b.local.WriteFile("a.bin", content(1, 2500))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Delay: 2 * time.Minute, Do: func(transfertest.Call) {
 			b.remote.WriteFile("a.bin", []byte("theirs"))
@@ -41,7 +41,7 @@ func TestReviewASkippedFileLeavesNothingAfterItsTime(t *testing.T) {
 }
 
 // An id is part of a format.
-func TestReviewAConnectorsIDIsNamedAsItIs(t *testing.T) {
+func TestAConnectorsIDIsNamedAsItIs(t *testing.T) {
 	t.Parallel()
 	_, err := transfer.New(transfer.Config{Connectors: map[string]transfer.Connector{
 		"100%d": own{transfertest.NewConnector(nil, transfertest.ConnectorOptions{}), transfer.RetryPolicy{MaxAttempts: -2}},
@@ -50,7 +50,7 @@ func TestReviewAConnectorsIDIsNamedAsItIs(t *testing.T) {
 }
 
 // A store that goes away in the middle of a call leaves files behind that were paused.
-func TestReviewWhatWasPausedBeforeTheStoreWentAwayIsTold(t *testing.T) {
+func TestWhatWasPausedBeforeTheStoreWentAwayIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		faulty := transfertest.NewStore(nil)
 		b := setup(t, seconds, func(c *transfer.Config) { c.Store = faulty })
@@ -68,9 +68,9 @@ func TestReviewWhatWasPausedBeforeTheStoreWentAwayIsTold(t *testing.T) {
 }
 
 // Litter that can never be removed is looked for again and again.
-func TestReviewLitterThatStaysIsLeftAloneMoreAndMore(t *testing.T) {
+func TestLitterThatStaysIsLeftAloneMoreAndMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, seconds)
+		b := ordered(t, seconds)
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpAbort, Err: transfer.PermissionDenied})
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Err: transfer.PermissionDenied})
 		var paths []string
@@ -86,9 +86,9 @@ func TestReviewLitterThatStaysIsLeftAloneMoreAndMore(t *testing.T) {
 }
 
 // The discarding of what is not there makes something, and a failure then leaves it behind.
-func TestReviewToRemoveNothingLeavesNothing(t *testing.T) {
+func TestToRemoveNothingLeavesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, policy(transfer.RetryPolicy{}))
+		b := ordered(t, policy(transfer.RetryPolicy{}))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Nth: 1, Err: transfer.ConnectionLost, Done: true})
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpAbort, Nth: 1, Err: transfer.ConnectionLost})
 		id, data := b.send(2500)
@@ -99,7 +99,7 @@ func TestReviewToRemoveNothingLeavesNothing(t *testing.T) {
 }
 
 // Several windows acknowledged, published by an earlier attempt.
-func TestReviewAFileThatWasFoundHasAllItsWindows(t *testing.T) {
+func TestAFileThatWasFoundHasAllItsWindows(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b, id, _ := died(t, transfer.StartFileTransferInput{}, 2500, seconds)
 		time.Sleep(2 * time.Second)
@@ -112,7 +112,7 @@ func TestReviewAFileThatWasFoundHasAllItsWindows(t *testing.T) {
 }
 
 // A transfer of the same id as a token that RetryTransfer made.
-func TestReviewATokenThatIsTakenIsTheCallersFault(t *testing.T) {
+func TestATokenThatIsTakenIsTheCallersFault(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setup(t, seconds)
 		id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"none"}})
@@ -155,9 +155,9 @@ func (r pooledRemote) Close() error {
 }
 
 // Files that are read back need no more sessions than the connector allows files.
-func TestReviewReadingBackNeedsNoSecondSession(t *testing.T) {
+func TestReadingBackNeedsNoSecondSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, seconds, func(c *transfer.Config) {
+		b := ordered(t, seconds, func(c *transfer.Config) {
 			partner := c.Connectors["acme"].(*transfertest.Connector)
 			c.Connectors["acme"] = pooled{partner, make(chan struct{}, partner.Info().MaxFiles)}
 		})
@@ -177,9 +177,9 @@ func TestReviewReadingBackNeedsNoSecondSession(t *testing.T) {
 }
 
 // What is left in our own storage needs no partner to be removed.
-func TestReviewOurStorageIsSweptWithoutThePartner(t *testing.T) {
+func TestOurStorageIsSweptWithoutThePartner(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, seconds)
+		b := ordered(t, seconds)
 		b.remote.WriteFile("a.bin", content(1, 10_000))
 		b.storage.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Delay: time.Second})
 		id := b.start(transfer.StartFileTransferInput{RetrieveFilePaths: []string{"a.bin"}, LocalDirectoryPath: "in"})
@@ -197,9 +197,9 @@ func TestReviewOurStorageIsSweptWithoutThePartner(t *testing.T) {
 }
 
 // What a user reads says nothing of the store's own words.
-func TestReviewARefusalIsInTheUsersWords(t *testing.T) {
+func TestARefusalIsInTheUsersWords(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, seconds)
+		b := ordered(t, seconds)
 		id, _ := b.send(10)
 		done := b.wait(id).FileID
 		_, err := b.client.PauseTransfer(t.Context(), &transfer.ControlInput{FileIDs: []int64{done}})
@@ -209,9 +209,9 @@ func TestReviewARefusalIsInTheUsersWords(t *testing.T) {
 }
 
 // A user's cancel that comes while a partner does not answer to the removal.
-func TestReviewACancelDoesNotWaitForTheRemoval(t *testing.T) {
+func TestACancelDoesNotWaitForTheRemoval(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, seconds)
+		b := ordered(t, seconds)
 		b.slow()
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpAbort, Nth: 1, Block: true})
 		id, _ := b.send(10_000)
@@ -224,12 +224,12 @@ func TestReviewACancelDoesNotWaitForTheRemoval(t *testing.T) {
 }
 
 // A file of one window keeps its buffer until its sink is closed, and reading it back takes another one.
-func TestReviewReadingBackNeedsNoSecondBuffer(t *testing.T) {
+func TestReadingBackNeedsNoSecondBuffer(t *testing.T) {
 	t.Parallel()
 	for _, files := range []int{1, 4} {
 		t.Run(fmt.Sprint(files), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				b := review(t, seconds, func(c *transfer.Config) { c.MemoryBudget = int64(files) * c.WindowSize })
+				b := ordered(t, seconds, func(c *transfer.Config) { c.MemoryBudget = int64(files) * c.WindowSize })
 				b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Delay: time.Second})
 				var paths []string
 				for i := range files {
@@ -248,7 +248,7 @@ func TestReviewReadingBackNeedsNoSecondBuffer(t *testing.T) {
 }
 
 // A node that stops does not read the whole of a large file first.
-func TestReviewShutdownDoesNotWaitForALook(t *testing.T) {
+func TestShutdownDoesNotWaitForALook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b, _, _ := died(t, transfer.StartFileTransferInput{}, 60_000, seconds)
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpReadWindow, Delay: time.Minute})
@@ -262,9 +262,9 @@ func TestReviewShutdownDoesNotWaitForALook(t *testing.T) {
 }
 
 // With the defaults, a partner may be away for an hour.
-func TestReviewAnOutageOfAnHourIsOutlived(t *testing.T) {
+func TestAnOutageOfAnHourIsOutlived(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := review(t, policy(transfer.RetryPolicy{}))
+		b := ordered(t, policy(transfer.RetryPolicy{}))
 		away := b.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Err: transfer.ConnectionRefused})
 		id, data := b.send(500)
 		time.Sleep(time.Hour)
