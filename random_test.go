@@ -252,7 +252,10 @@ func liveAtRandom(t *testing.T, random *rand.Rand) {
 			bad("FILE_EXISTS")
 		}
 	}
-	if len(b.local.Partials())+len(b.remote.Partials()) > 0 {
+	// Of a file of one window that a dead node had begun, and that was cancelled before anybody else took it up, nobody
+	// knows: it has no checkpoint.
+	unknown := crash && r.Size <= 1000 && r.FailureCode == transfer.Cancelled
+	if !unknown && len(b.local.Partials())+len(b.remote.Partials()) > 0 {
 		bad("PARTIALS")
 	}
 	require.NoError(t, b.client.Shutdown(t.Context()))
