@@ -16,7 +16,7 @@ type plain struct{ *Memory }
 
 type plainRemote struct{ *Memory }
 
-func (p plain) Connect(context.Context) (Remote, error) { return plainRemote{p.Memory}, nil }
+func (p plain) Connect(context.Context) (Remote, error) { return plainRemote(p), nil }
 func (p plain) Info() ConnectorInfo                     { return ConnectorInfo{URL: "sftp://partner", MaxFiles: 1} }
 func (plainRemote) Features() Features                  { return Features{Resume: true} }
 func (plainRemote) Close() error                        { return nil }
