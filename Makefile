@@ -20,7 +20,7 @@ GOVERSION := $(shell $(GO) env GOVERSION)
 VERSITYGW_STAMP := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
 STATICCHECK_STAMP := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
 
-.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools torture fuzz bench clean
+.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools torture fuzz bench bench-stores clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ fuzz: ## each fuzz target for a minute (FUZZTIME=1m)
 
 bench: ## all benchmarks, or those that BENCH matches
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-stores: ## the stores side by side, at a million rows: writes the tables of docs/performance.md (half an hour)
+	$(GO) run ./bench/stores -o docs/performance.md
 
 clean: ## remove bin
 	rm -rf bin
