@@ -1,0 +1,85 @@
+package transfer
+
+import (
+	"context"
+	"time"
+)
+
+// session is a partner's Remote as a Storage that connects when it is first needed: a file that is missing on our side
+// does not bother the partner.
+type session struct {
+	connector Connector
+	connected func(ctx context.Context, err error) // called after each attempt to connect
+	remote    Remote
+	failed    bool // to connect
+}
+
+func (s *session) Open(ctx context.Context, path string) (Source, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	return s.remote.Open(ctx, path)
+}
+
+func (s *session) Create(ctx context.Context, path string, o CreateOptions) (Sink, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	return s.remote.Create(ctx, path, o)
+}
+
+func (s *session) Discard(ctx context.Context, path string, o CreateOptions) error {
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	return s.remote.Discard(ctx, path, o)
+}
+
+func (s *session) connect(ctx context.Context) (err error) {
+	if s.remote != nil {
+		return nil
+	}
+	s.remote, err = s.connector.Connect(ctx)
+	s.connected(ctx, err)
+	if err != nil {
+		s.remote, s.failed = nil, true
+		return stepError{stepConnect, err}
+	}
+	return nil
+}
+
+func (s *session) features() Features {
+	if s.remote == nil {
+		return Features{}
+	}
+	return s.remote.Features()
+}
+
+func (s *session) close() error {
+	if s.remote == nil {
+		return nil
+	}
+	return s.remote.Close()
+}
+
+// session makes a session of a connector; probe is the number of the probe that it is for, or 0.
+func (e *engine) session(connectorID string, probe int) *session {
+	return &session{connector: e.cfg.Connectors[connectorID], connected: func(ctx context.Context, err error) {
+		e.noteConnection(ctx, connectorID, probe, err)
+	}}
+}
+
+// noteConnection keeps the connector's breaker up to date. A connection that was given up on says nothing.
+func (e *engine) noteConnection(ctx context.Context, connectorID string, probe int, err error) {
+	b := e.breakers[connectorID]
+	switch {
+	case err == nil:
+		if b.reached() {
+			e.cfg.Logger.Info("partner can be reached again", "connector", connectorID)
+		}
+	case ctx.Err() == nil:
+		if pause := b.missed(time.Now(), probe); pause > 0 {
+			e.cfg.Logger.Warn("partner cannot be reached and is left alone", "connector", connectorID, "pause", pause, "error", err)
+		}
+	}
+}
