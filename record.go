@@ -1,0 +1,161 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// entry is what the Store shall know of a job.
+type entry struct {
+	job    *job
+	change store.Change
+}
+
+// record writes outcomes as they come and progress at intervals, each time all that there is in one call, until every
+// job has ended.
+func (e *engine) record() {
+	tick := time.NewTicker(e.cfg.ProgressInterval)
+	defer tick.Stop()
+	watch, unwatch := context.WithCancel(e.cut)
+	defer unwatch()
+	wanted := e.store.Watch(watch, store.FilesWanted)
+	for {
+		var batch []entry
+		select {
+		case j := <-e.outcomes:
+			batch = e.gather(j)
+		case <-tick.C:
+			batch = e.snapshot()
+		case <-e.flush:
+			batch = e.snapshot()
+		case <-wanted:
+			batch = e.snapshot()
+		case <-e.jobsEnded:
+			return
+		}
+		for len(batch) > 0 {
+			n := min(len(batch), largestBatch)
+			e.write(batch[:n])
+			batch = batch[n:]
+		}
+	}
+}
+
+// gather collects j's outcome and those that are waiting already, leaving out files that are lost anyway.
+func (e *engine) gather(j *job) (batch []entry) {
+	for {
+		if j.hasLost() {
+			e.remove(j)
+		} else {
+			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
+		}
+		if len(batch) == largestBatch {
+			return batch
+		}
+		select {
+		case j = <-e.outcomes:
+		default:
+			return batch
+		}
+	}
+}
+
+// snapshot collects the progress of the jobs that are under way; it extends their leases too.
+func (e *engine) snapshot() (batch []entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for j := range e.running {
+		if c := j.change(e.cfg.Lease); c.State == store.Running {
+			batch = append(batch, entry{j, c})
+		}
+	}
+	return batch
+}
+
+// write brings the changes of jobs to the Store, trying again while the Store is away, and acts on the verdicts. While
+// it waits, jobs go on; those that finish wait for it.
+func (e *engine) write(batch []entry) {
+	changes := make([]store.Change, len(batch))
+	for i, b := range batch {
+		changes[i] = b.change
+	}
+	asked := time.Now()
+	verdicts, err := e.update(changes)
+	for i, b := range batch {
+		switch {
+		case err != nil:
+			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
+			b.job.loseLease()
+		case b.change.State == store.Running && errors.Is(verdicts[i], store.ErrPauseWanted):
+			b.job.renewed(asked)
+			b.job.want(store.Paused)
+		case b.change.State == store.Running && errors.Is(verdicts[i], store.ErrCancelWanted):
+			b.job.renewed(asked)
+			b.job.want(store.Cancelled)
+		case verdicts[i] != nil:
+			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
+			b.job.loseLease()
+		case b.change.State == store.Running:
+			b.job.renewed(asked)
+		default:
+			e.logOutcome(b.job, b.change)
+		}
+		if b.change.State != store.Running {
+			e.remove(b.job)
+		}
+	}
+}
+
+func (e *engine) remove(j *job) {
+	j.cancel(context.Canceled)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.running, j)
+	hint(e.freed)
+}
+
+func (e *engine) update(changes []store.Change) ([]error, error) {
+	var givenUp <-chan time.Time
+	cut := e.cut.Done()
+	for wait := storeRetryFirst; ; wait = min(2*wait, storeRetryLast) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(e.cut), storeTimeout)
+		verdicts, err := e.store.Update(ctx, changes)
+		cancel()
+		e.away.Store(err != nil)
+		if err == nil {
+			return verdicts, nil
+		}
+		e.cfg.Logger.Error("cannot write to the store", "changes", len(changes), "error", err)
+		if errors.Is(err, store.ErrClosed) {
+			return nil, err
+		}
+		pause := time.NewTimer(wait)
+		select {
+		case <-pause.C:
+		case <-cut: // the node is told to end now: a little longer, then give up
+			cut, givenUp = nil, time.After(giveUpAfter)
+		case <-givenUp:
+			pause.Stop()
+			return nil, err
+		}
+		pause.Stop()
+	}
+}
+
+func (e *engine) logOutcome(j *job, c store.Change) {
+	attrs := []any{"file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID, "source", j.file.SourcePath,
+		"target", j.file.TargetPath, "bytes", c.Offset, "attempt", j.file.Attempts}
+	switch c.State {
+	case store.Done:
+		e.cfg.Logger.Info("file delivered", append(attrs, "skipped", c.Skipped)...)
+	case store.Failed:
+		e.cfg.Logger.Warn("file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+	case store.Waiting:
+		e.cfg.Logger.Warn("file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+	default:
+		e.cfg.Logger.Info("file interrupted", attrs...)
+	}
+}
