@@ -83,3 +83,30 @@ func TestTheStoreMayGoAwayForAWhile(t *testing.T) {
 	require.Equal(t, transfer.TransferSummary{Files: 1, Completed: 1}, summary)
 	require.Equal(t, 1, b.results(id)[0].Attempts)
 }
+
+// A file fails on a node that has lost its lease: what it delivered is the other node's by now.
+func TestALostLeaseRemovesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		unreliable := &flaky{Store: store.NewMemory()}
+		b := ordered(t, seconds, func(c *transfer.Config) {
+			c.Store, c.Lease, c.ProgressInterval = unreliable, 4*time.Second, time.Second
+		})
+		b.store = unreliable
+		gate := make(chan struct{})
+		third := b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Hold: gate, Err: transfer.PermissionDenied})
+		b.send(5000)
+		<-third.Hit()
+		unreliable.down.Store(true)
+		time.Sleep(10 * time.Second)
+		stolen, err := unreliable.Store.Claim(t.Context(), store.ClaimRequest{Worker: "thief", Max: 1, Lease: time.Hour, Limits: map[string]int{"acme": 1}})
+		require.NoError(t, err)
+		require.Len(t, stolen, 1)
+		close(gate)
+		time.Sleep(time.Second)
+		require.Len(t, b.remote.Partials(), 1, "while it cannot know")
+		unreliable.down.Store(false)
+		time.Sleep(time.Minute)
+		require.Len(t, b.remote.Partials(), 1, "when it knows")
+		require.Zero(t, b.partner.Calls(transfertest.OpAbort))
+	})
+}
