@@ -16,8 +16,8 @@ import (
 //
 // Pages in the orders by id, start and stop cost what is on them, wherever they begin, for all files, those of a
 // partner, of a rule, in some states, or of a partner or a rule in some states; From and To are as good in the orders
-// by start, Updated in those by stop. So do pages by id of one transfer and of litter. Each such list also looks at all
-// running files. Lists of one transfer, follow id or LocalPath in any order look at all files that these have. With any
+// by start, Updated in those by stop. So do pages by id of one transfer and of litter. Pages by stop and counts within
+// Updated also look at all running files of the partner or the rule, or of all, at 0.02 µs each. Lists of one transfer, follow id or LocalPath in any order look at all files that these have. With any
 // other filter, each file of the smallest of these sets is looked at until the page is full, all of them in the orders
 // by source path, and none outside of bounds of time, at 0.1 to 0.2 µs each: 0.2 s in a million where nothing matches.
 // An Offset passes over files one by one.
@@ -36,9 +36,8 @@ type Memory struct {
 	all       group
 	partners  groups
 	rules     groups
-	running   []*row // Running, in no order
-	litter    list   // by id
-	paths     list   // by the hash of LocalPath
+	litter    list // by id
+	paths     list // by the hash of LocalPath
 	seed      maphash.Seed
 	turns     uint64 // how many files were ever claimed
 	watchers  map[*watcher]struct{}
@@ -162,7 +161,7 @@ func (m *Memory) Close() error {
 	}
 	m.transfers, m.tokens, m.queues, m.follows, m.watchers = nil, nil, nil, nil, nil
 	m.rows, m.all, m.partners, m.rules = table{}, group{}, nil, nil
-	m.running, m.litter, m.paths = nil, list{}, list{}
+	m.litter, m.paths = list{}, list{}
 	return nil
 }
 

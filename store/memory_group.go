@@ -35,6 +35,14 @@ func (r *row) entry(a axis) entry {
 	return entry{r.id, r.id}
 }
 
+// axes returns the first axis on which lists do not keep the row in its state.
+func (r *row) axes() axis {
+	if r.state == Running {
+		return byStop
+	}
+	return axes
+}
+
 // start is File.Start.
 func (r *row) start() micros {
 	if r.startedAt != never {
@@ -43,8 +51,9 @@ func (r *row) start() micros {
 	return max(r.startAt, r.transfer.createdAt)
 }
 
-// group is the files that have something in common, or all, by state and then on each axis. Running files are counted
-// but kept in no list: each progress would move them, and the limits see to it that they are few.
+// group is the files that have something in common, or all, by state and then on each axis. Running files are not kept
+// by stop: each progress would move them there. The limits see to it that they are few, so that stops puts them in order
+// when asked.
 type group struct {
 	name   string
 	counts counts
@@ -61,23 +70,17 @@ func (g *group) value() string {
 
 func (g *group) add(r *row) {
 	g.counts[r.state]++
-	if r.state == Running {
-		return
-	}
 	if g.lists[r.state] == nil {
 		g.lists[r.state] = new([axes]list)
 	}
-	for a := range axes {
+	for a := range r.axes() {
 		g.lists[r.state][a].add(r.entry(a))
 	}
 }
 
 func (g *group) remove(r *row) {
 	g.counts[r.state]--
-	if r.state == Running {
-		return
-	}
-	for a := range axes {
+	for a := range r.axes() {
 		g.lists[r.state][a].remove(r.entry(a))
 	}
 }
@@ -101,17 +104,14 @@ func (gs groups) dropEmpty(g *group) {
 	}
 }
 
-// enlist puts a row where its state and its times say. None of them may change before delist.
+// enlist puts a row where its state and its times say. None of them may change before delist, but for updatedAt of a
+// running file.
 func (m *Memory) enlist(r *row) {
 	r.transfer.counts[r.state]++
 	for _, g := range [...]*group{&m.all, r.partner, r.transfer.rule} {
 		if g != nil {
 			g.add(r)
 		}
-	}
-	if r.state == Running {
-		r.running = int32(len(m.running))
-		m.running = append(m.running, r)
 	}
 	if r.litter() {
 		m.litter.add(r.entry(byID))
@@ -125,13 +125,6 @@ func (m *Memory) delist(r *row) {
 		if g != nil {
 			g.remove(r)
 		}
-	}
-	if r.state == Running {
-		end := len(m.running) - 1
-		m.running[r.running] = m.running[end]
-		m.running[r.running].running = r.running
-		m.running[end] = nil
-		m.running = m.running[:end]
 	}
 	if r.litter() {
 		m.litter.remove(r.entry(byID))

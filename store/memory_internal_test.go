@@ -197,7 +197,7 @@ func TestMemoryPurgeFreesWhatItRemoves(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 	}
-	for _, left := range []int{len(m.transfers), len(m.tokens), len(m.follows), len(m.partners), len(m.rules), len(m.running)} {
+	for _, left := range []int{len(m.transfers), len(m.tokens), len(m.follows), len(m.partners), len(m.rules)} {
 		require.Zero(t, left)
 	}
 	requireInvariants(t, m)

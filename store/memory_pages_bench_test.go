@@ -17,7 +17,7 @@ import (
 const million = 1_000_000
 
 // mixedMillion returns a store of a million files, the same for all benchmarks: 60 of 100 with the partner "big" and 60
-// of 100 under the rule "daily", 85 of 100 done, 100 running, the others in all other states.
+// of 100 under the rule "daily", 85 of 100 done, 1,000 running, the others in all other states.
 var mixedMillion = sync.OnceValue(func() *store.Memory {
 	m, ctx := store.NewMemory(), context.Background()
 	for i := range million / 100 {
@@ -33,7 +33,7 @@ var mixedMillion = sync.OnceValue(func() *store.Memory {
 			end(ctx, m, t.ConnectorID, i)
 		}
 	}
-	must(m.Claim(ctx, store.ClaimRequest{Worker: "w", Max: 100, Lease: time.Hour, Limits: map[string]int{"c-0": 1 << 30}}))
+	must(m.Claim(ctx, store.ClaimRequest{Worker: "w", Max: 1000, Lease: time.Hour, Limits: map[string]int{"c-0": 1 << 30}}))
 	return m
 })
 

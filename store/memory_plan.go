@@ -163,38 +163,17 @@ func (m *Memory) planGroup(q *Query, g *group, a axis, ordered bool) *plan {
 	down := q.Order.descending()
 	for _, s := range q.states() {
 		switch {
-		case s == Running:
-			p.sources = append(p.sources, m.runningOf(g, a, from, to).span(lowest, highest, down))
-		case g.lists[s] != nil:
-			p.sources = append(p.sources, g.lists[s][a].span(from, to, down))
-		default:
+		case g.lists[s] == nil:
 			continue
+		case s == Running && a == byStop:
+			p.sources = append(p.sources, m.stopsOf(g, from, to, ordered, down))
+		default:
+			p.sources = append(p.sources, g.lists[s][a].span(from, to, down))
 		}
 		p.states = append(p.states, s)
 	}
 	p.settle(q.without(g, m, a))
 	return p
-}
-
-// runningOf returns the running files of a group that are in a part of an axis.
-func (m *Memory) runningOf(g *group, a axis, from, to entry) *list {
-	var es []entry
-	for _, r := range m.running {
-		e := r.entry(a)
-		if r.in(g, m) && !e.before(from) && e.before(to) {
-			es = append(es, e)
-		}
-	}
-	if len(es) == 0 {
-		return &list{}
-	}
-	slices.SortFunc(es, entry.compare)
-	return &list{blocks: [][]entry{es}}
-}
-
-// in reports whether the row is in a group.
-func (r *row) in(g *group, m *Memory) bool {
-	return g == &m.all || g == r.partner || g == r.transfer.rule
 }
 
 // without returns q without the filters that the lists of a group on an axis settle.

@@ -67,7 +67,6 @@ type row struct {
 	skipped   bool
 	leased    bool  // it is in its queue's leases, not in ready
 	position  int32 // in the one or the other
-	running   int32 // in Memory.running, while Running
 	attempts  int32
 	failures  int32
 
