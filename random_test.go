@@ -120,7 +120,7 @@ func (s mortalSink) Abort(ctx context.Context) error {
 // A file meets a crash, faults and wishes at random; SEED=n runs one of them again, SEEDS=n the first n. Each complaint says
 // what happened.
 func TestCrashesAndFaultsAtRandom(t *testing.T) {
-	from, to := uint64(0), uint64(300)
+	from, to := uint64(0), uint64(100)
 	if s := os.Getenv("SEED"); s != "" {
 		n, _ := strconv.Atoi(s)
 		from, to = uint64(n), uint64(n+1)

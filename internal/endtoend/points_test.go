@@ -32,9 +32,10 @@ func TestEveryFailurePointOfSFTP(t *testing.T) {
 				t.Parallel()
 				server := transfertest.StartSFTP(t, transfertest.SFTPOptions{})
 				require.NoError(t, server.MkdirAll("/in"))
+				at := rule // a copy for each way
 				for n := 1; ; n++ {
-					rule.Nth = n
-					if !failAt(t, server, send, rule) {
+					at.Nth = n
+					if !failAt(t, server, send, at) {
 						require.Greater(t, n, 6, "no request was struck")
 						return
 					}
