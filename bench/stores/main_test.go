@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 			if stores == "postgres,postgres-fsync" {
 				testenv.Postgres(t) // skips where there is none
 			}
-			b, _, err := parse([]string{"-rows", "1000", "-files", "100", "-repeat", "1", "-stores", stores})
+			b, _, err := parse([]string{"-rows", "400", "-files", "50", "-repeat", "1", "-stores", stores})
 			require.NoError(t, err)
 			b.log = log.New(io.Discard, "", 0)
 			var written []string
