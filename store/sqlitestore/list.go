@@ -17,8 +17,9 @@ func (s *Store) read(ctx context.Context, text string, args []any, scan func(*sq
 }
 
 // ListFiles implements [store.Store]. What a page costs does not depend on how many files there are in the orders of id,
-// start and stop, if it is one of all files, of a partner, of a rule, or of these in some states; of what runs, all is
-// read and sorted, for there is never much of it.
+// start and stop, if it is one of all files, of a partner, of a rule, or of these in some states; but it walks
+// over all that run, in an index: there are never many.
+//
 // The files of a transfer, of a follow id, of a local path or prefix, and litter, are all found and sorted, in any order.
 // With a partner and a rule together, and with other filters, SQLite looks at the files of one of them, or at all, in the
 // order asked for until the page is full. An order by source path sorts all that match. Offset walks over what it passes.

@@ -16,8 +16,8 @@ import (
 
 const million = 1_000_000
 
-// filling makes a million files in transfers of 100: 40 partners, 20 rules, nearly all Done, 100 Running, a few of each
-// other state. Partners, rules, states and times are strewn over all.
+// filling makes a million files in transfers of 100: 40 partners, 20 rules, nearly all Done, 1,003 Running, a few of
+// each other state. Partners, rules, states and times are strewn over all.
 var filling = []string{
 	"PRAGMA cache_size = -500000",
 	"PRAGMA synchronous = OFF",
@@ -33,7 +33,7 @@ var filling = []string{
 			1700000000000000 + id * 7919 % 1000003 * 1000, 1700000000000000 + id * 104729 % 1000003 * 1000,
 			'partner-' || (id * 13 / 7 % 40), printf('/outbox/2024/file-%07d-%05d.csv', id / 100, id % 100),
 			printf('/in/file-%07d-%05d.csv', id / 100, id % 100), zeroblob(32), 'rule-' || ((id - 1) / 100 % 20) FROM n`,
-	"UPDATE files SET state = 2, lease_until = 9000000000000000, finished_at = NULL WHERE id % 10000 = 0",
+	"UPDATE files SET state = 2, lease_until = 9000000000000000 + id, finished_at = NULL WHERE id % 997 = 0",
 	"UPDATE counts SET files = (SELECT count(*) FROM files f WHERE f.state = counts.state)",
 	"PRAGMA wal_checkpoint(TRUNCATE)",
 }
@@ -74,6 +74,7 @@ func filters(middle store.File) []filter {
 		{"INTERRUPTED", store.Query{States: []store.State{store.Paused, store.Interrupted}}},
 		{"INERROR", store.Query{States: failed}},
 		{"DONE", store.Query{States: done}},
+		{"partner+RUNNING", store.Query{Partner: "partner-7", States: []store.State{store.Running}}},
 		{"partner+INERROR", store.Query{Partner: "partner-7", States: failed}},
 		{"partner+DONE", store.Query{Partner: "partner-7", States: done}},
 		{"rule+INERROR", store.Query{RuleName: "rule-7", States: failed}},
