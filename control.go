@@ -46,7 +46,8 @@ func (c *Client) PauseTransfer(ctx context.Context, in *ControlInput) (*ControlO
 	return c.control(ctx, in, control{"pause", store.Paused, []store.State{store.Queued, store.Running, store.Waiting, store.Interrupted, store.Paused}})
 }
 
-// ResumeTransfer lets paused files go on, from where they stopped, and files that wait for their next attempt begin it now.
+// ResumeTransfer lets paused files go on, from where they stopped, and ends the delay of files that wait for their next
+// attempt: they begin it when their turn comes and the partner can be reached.
 // Files that are under way anyway stay so. Errors are as with PauseTransfer.
 func (c *Client) ResumeTransfer(ctx context.Context, in *ControlInput) (*ControlOutput, error) {
 	return c.control(ctx, in, control{"resume", store.Queued, []store.State{store.Queued, store.Running, store.Waiting, store.Interrupted, store.Paused}})
@@ -105,6 +106,7 @@ func (c *Client) control(ctx context.Context, in *ControlInput, v control) (*Con
 			return out, err
 		}
 	}
+	c.cfg.Logger.Info("files controlled", "verb", v.verb, "files", out.Files, "refused", len(out.Refused))
 	return out, nil
 }
 
@@ -118,10 +120,11 @@ func (in *ControlInput) check() error {
 		}
 	}
 	if given != 1 {
-		p.add("TransferID", in.TransferID, "is one of %d fields given (give exactly one of TransferID, FileIDs and Files)", given)
+		return &InvalidRequestException{Message: fmt.Sprintf("%d of TransferID, FileIDs and Files are given (give exactly one)", given)}
 	}
 	if len(in.FileIDs) > maxFileIDs {
-		p.add("FileIDs", strconv.Itoa(len(in.FileIDs)), "are too many (at most %d; or use Files)", maxFileIDs)
+		p.add("FileIDs", fmt.Sprintf("%d files", len(in.FileIDs)), "are too many (at most %d; or use Files)", maxFileIDs)
+		return p.err()
 	}
 	for i, id := range in.FileIDs {
 		if id < 1 {
@@ -149,6 +152,7 @@ func (c *Client) controlByID(ctx context.Context, ids []int64, v control) (*Cont
 		}
 		return nil, p.err()
 	}
+	c.cfg.Logger.Info("files controlled", "verb", v.verb, "files", out.Files, "refused", len(out.Refused))
 	return out, nil
 }
 
@@ -208,15 +212,20 @@ func (c *Client) selected(ctx context.Context, l Query, states []store.State, mo
 
 // RetryTransferInput says which files to send or retrieve once more: exactly one of TransferID, FileIDs and Files.
 type RetryTransferInput struct {
-	TransferID string  // files of a transfer
-	FileIDs    []int64 // files by their FileID, at most 1,000
-	Files      *Query  // files that it matches, at most 100,000
+	TransferID string  // those files of a transfer that failed
+	FileIDs    []int64 // files by their FileID, at most 1,000, that failed or were cancelled
+	Files      *Query  // those files that it matches and that failed, at most 100,000
 
-	// Whole repeats COMPLETED files too, not only those that FAILED. A file that is not finished is never repeated.
+	// Cancelled repeats files that a user has cancelled, too. It goes without saying for FileIDs.
+	Cancelled bool
+
+	// Whole repeats all finished files, COMPLETED and cancelled ones too. A file that is not finished is never repeated.
 	Whole bool
 
-	// ClientToken makes the call repeatable: with the same token and the same files the same new transfers are
-	// returned, and nothing is started twice; with other files it is refused. Up to 64 characters.
+	// ClientToken says which repetition this is. With the same token and the same files the same new transfers are
+	// returned, and nothing is started twice; with other files it is refused; another token starts the files once
+	// more. Up to 64 characters. Without one, a file is repeated once ever: a query that finds it again finds what was
+	// started then. If that failed as well, repeat that.
 	ClientToken string
 }
 
@@ -232,9 +241,9 @@ type RetriedTransfer struct {
 	Files      int
 }
 
-// RetryTransfer starts finished files again, as new files of new transfers, one for each transfer that they are of, with
-// the same FollowID, rule, metadata and options; a result's RetryOf names the file that it repeats. The earlier files
-// stay what they are.
+// RetryTransfer starts finished files again, with the same FollowID, rule, metadata and options; a result's RetryOf names
+// the file that it repeats. The earlier files stay what they are. With a ClientToken, the files of one transfer become one
+// new transfer; without, each file becomes a transfer of its own.
 //
 // Errors: InvalidRequestException where fields are wrong or there is nothing to repeat, ResourceNotFoundException for an
 // unknown transfer, ServiceUnavailableException when the Store failed; what was started by then is in the output.
@@ -247,12 +256,12 @@ func (c *Client) RetryTransfer(ctx context.Context, in *RetryTransferInput) (*Re
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, &InvalidRequestException{Message: "there is no file to repeat (only FAILED ones are, and with Whole COMPLETED ones too)"}
+		return nil, &InvalidRequestException{Message: "there is no file to repeat (only files that failed are, with Cancelled those that were cancelled too, and with Whole all that are finished)"}
 	}
 	out := &RetryTransferOutput{}
 	for len(files) > 0 {
 		n := 1
-		for n < len(files) && files[n].TransferID == files[0].TransferID {
+		for in.ClientToken != "" && n < len(files) && files[n].TransferID == files[0].TransferID {
 			n++
 		}
 		t, err := c.repeat(ctx, files[:n], in.ClientToken)
@@ -262,6 +271,7 @@ func (c *Client) RetryTransfer(ctx context.Context, in *RetryTransferInput) (*Re
 		out.Transfers = append(out.Transfers, t)
 		files = files[n:]
 	}
+	c.cfg.Logger.Info("files repeated", "transfers", len(out.Transfers))
 	return out, nil
 }
 
@@ -283,7 +293,10 @@ func (c *Client) toRepeat(ctx context.Context, in *RetryTransferInput) ([]store.
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
 	}
-	states := []store.State{store.Failed, store.Cancelled}
+	states := []store.State{store.Failed}
+	if in.Cancelled || in.Whole || len(in.FileIDs) > 0 {
+		states = append(states, store.Cancelled)
+	}
 	if in.Whole {
 		states = append(states, store.Done)
 	}
@@ -346,9 +359,9 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 		again[i] = f.NewFile
 		again[i].Parent, again[i].StartAt = f.ID, time.Time{}
 	}
-	if token != "" {
-		t.ClientToken = token + "/" + earlier.ID
-		t.RequestHash = idsHash(files)
+	t.ClientToken, t.RequestHash = token+"/"+earlier.ID, idsHash(files)
+	if token == "" {
+		t.ClientToken = fmt.Sprintf("retry/%d", files[0].ID)
 	}
 	stored, err := c.cfg.Store.CreateTransfer(ctx, t, again)
 	if errors.Is(err, store.ErrTokenReused) {

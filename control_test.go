@@ -253,7 +253,7 @@ func TestOnlyWhatFailedIsRepeated(t *testing.T) {
 		require.Equal(t, failed.FileID, r.RetryOf)
 		require.Equal(t, transfer.TransferTableStatusFailed, failed.StatusCode, "the earlier one stays what it was")
 
-		whole, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{TransferID: first, Whole: true})
+		whole, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{TransferID: first, Whole: true, ClientToken: "whole"})
 		require.NoError(t, err)
 		require.Equal(t, 3, whole.Transfers[0].Files)
 		_, err = b.client.Wait(t.Context(), whole.Transfers[0].TransferID)
@@ -266,9 +266,26 @@ func TestOnlyWhatFailedIsRepeated(t *testing.T) {
 		byQuery, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{Files: &failedOnes})
 		require.NoError(t, err)
 		require.Len(t, byQuery.Transfers, 1)
+		twice, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{Files: &failedOnes})
+		require.NoError(t, err)
+		require.Equal(t, byQuery, twice, "a script that runs again sends nothing again")
 		byID, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{FileIDs: []int64{failed.FileID}})
 		require.NoError(t, err)
 		require.Len(t, byID.Transfers, 1)
+	})
+}
+
+func TestWhatAUserHasCancelledIsLeftAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, seconds)
+		b.local.WriteFile("a.bin", content(1, 10))
+		id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}, StartAt: time.Now().Add(time.Hour)})
+		b.control(cancel, id)
+		_, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{TransferID: id})
+		require.ErrorContains(t, err, "with Cancelled those that were cancelled too")
+		out, err := b.client.RetryTransfer(t.Context(), &transfer.RetryTransferInput{TransferID: id, Cancelled: true})
+		require.NoError(t, err)
+		require.Equal(t, transfer.TransferTableStatusCompleted, b.wait(out.Transfers[0].TransferID).StatusCode)
 	})
 }
 
@@ -283,8 +300,8 @@ func TestWrongWishesAreNamed(t *testing.T) {
 		in   transfer.ControlInput
 		want string
 	}{
-		"nothing":        {transfer.ControlInput{}, "give exactly one of TransferID, FileIDs and Files"},
-		"too much":       {transfer.ControlInput{TransferID: id, FileIDs: []int64{1}}, "is one of 2 fields given"},
+		"nothing":        {transfer.ControlInput{}, "0 of TransferID, FileIDs and Files are given (give exactly one)"},
+		"too much":       {transfer.ControlInput{TransferID: id, FileIDs: []int64{1}}, "2 of TransferID, FileIDs and Files are given"},
 		"unknown":        {transfer.ControlInput{TransferID: "nope"}, `ResourceNotFoundException: transfer "nope" is not known`},
 		"unknown file":   {transfer.ControlInput{FileIDs: []int64{4711}}, "ResourceNotFoundException: file 4711 is not known"},
 		"no id":          {transfer.ControlInput{FileIDs: []int64{0}}, "FileIDs[0]"},

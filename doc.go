@@ -7,7 +7,7 @@
 // remembers). Everything has a default that lives in memory.
 //
 //	client, err := transfer.New(transfer.Config{
-//		Storage:    storage, // transfer.NewMemory(), transfer.Dir(path), s3x.New(…), transfer.NewMount(…)
+//		Storage:    storage, // transfer.NewMemory(), transfer.Dir(path), s3x.New(…), transfer.Mount(…)
 //		Connectors: map[string]transfer.Connector{"acme": acme}, // sftpx.New(…)
 //	})
 //	err = client.Start(ctx) // may be a signal's context: when it ends, running files end at a window

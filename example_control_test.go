@@ -51,7 +51,7 @@ func ExampleClient_CancelTransfer() {
 	}
 	fmt.Println(rows[0].FilePath, rows[0].StatusCode, rows[0].FailureCode)
 
-	again, err := client.RetryTransfer(ctx, &transfer.RetryTransferInput{Files: &missing})
+	again, err := client.RetryTransfer(ctx, &transfer.RetryTransferInput{Files: &missing, Cancelled: true})
 	if err != nil {
 		panic(err)
 	}

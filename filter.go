@@ -148,7 +148,13 @@ func (l Query) Metadata(key, value string) Query {
 }
 
 // FailureCode selects files that failed with this published code, such as RetrieveFileNotFound.
-func (l Query) FailureCode(code Code) Query { l.q.Code = string(code); return l }
+func (l Query) FailureCode(code Code) Query {
+	if p, finer := publishedCodes[code]; finer {
+		return l.reject("FailureCode", string(code), "is a finer cause, which no filter knows (use %s, and look at FailureDetail)", p)
+	}
+	l.q.Code = string(code)
+	return l
+}
 
 // Sent selects files that go to a partner.
 func (l Query) Sent() Query { l.q.Direction = store.Send; return l }

@@ -80,7 +80,7 @@ func (d *delivery) abort(dst Sink) {
 		return
 	}
 	j.keepLitter()
-	e.cfg.Logger.Warn("could not clean up after a failed file", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
+	e.cfg.Logger.Warn("could not clean up after a failed attempt", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
 }
 
 // discardLast removes what an earlier attempt delivered of a file that ends before this one has begun to. A partner that

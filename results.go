@@ -58,8 +58,8 @@ type ConnectorFileTransferResult struct {
 	Rank             int64       // windows acknowledged (Waarp rank)
 	BlockSize        int64       // bytes of a window; 0 until known (Waarp blockSize)
 	Attempts         int         // how often the file was taken up, after interruptions too
-	Failures         int         // how many attempts failed
-	NextAttemptAt    time.Time   // when a file that waits is taken up (again) at the earliest; zero otherwise
+	Failures         int         // attempts in a row that failed without coming further; see RetryPolicy.MaxAttempts
+	NextAttemptAt    time.Time   // when a file that waits may be taken up (again): later if the partner cannot be reached or is at its limit; otherwise zero
 	RetryOf          int64       // FileID of the finished file that RetryTransfer repeats; 0: none
 	Skipped          bool        // completed without moving it, by OverwriteSkip
 	SHA256           string      // of the content in hexadecimal, once COMPLETED and not Skipped

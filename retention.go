@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -28,10 +29,10 @@ func (r Retention) check(where string) (problem string) {
 		age  time.Duration
 	}{{"Done", r.Done}, {"InError", r.InError}} {
 		if f.age < 0 {
-			return fmt.Sprintf("%s.%s is %v (use more than 0, or 0 to keep)", where, f.name, f.age)
+			problem += fmt.Sprintf("; %s.%s is %v (use more than 0, or 0 to keep)", where, f.name, f.age)
 		}
 	}
-	return ""
+	return strings.TrimPrefix(problem, "; ")
 }
 
 // Purge removes finished files that are older than r says, from the Store alone: delivered files stay where they are.

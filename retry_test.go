@@ -2,10 +2,8 @@ package transfer_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,79 +15,6 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
-
-// bubble runs a test on a clock of its own, which moves on when everybody waits.
-func bubble(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, test)
-}
-
-func policy(p transfer.RetryPolicy) func(*transfer.Config) {
-	return func(c *transfer.Config) { c.Retry, c.PollInterval, c.ProgressInterval = p, time.Second, time.Second }
-}
-
-// inOrder is a storage that is read and written window by window, as SFTP servers are.
-type inOrder struct{ transfer.Storage }
-
-type inOrderSource struct{ transfer.Source }
-
-type inOrderSink struct{ transfer.Sink }
-
-func (inOrderSource) Concurrency() int { return 1 }
-func (inOrderSink) Concurrency() int   { return 1 }
-
-func (o inOrder) Open(ctx context.Context, path string) (transfer.Source, error) {
-	src, err := o.Storage.Open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	return inOrderSource{src}, nil
-}
-
-func (o inOrder) Create(ctx context.Context, path string, c transfer.CreateOptions) (transfer.Sink, error) {
-	dst, err := o.Storage.Create(ctx, path, c)
-	if err != nil {
-		return nil, err
-	}
-	return inOrderSink{dst}, nil
-}
-
-// ordered is setup with both sides inOrder.
-func ordered(t *testing.T, change ...func(*transfer.Config)) *bench {
-	t.Helper()
-	b := &bench{t: t, local: transfer.NewMemory(), remote: transfer.NewMemory(), store: store.NewMemory()}
-	b.storage = transfertest.NewStorage(inOrder{b.local})
-	b.partner = transfertest.NewConnector(inOrder{b.remote}, transfertest.ConnectorOptions{URL: "sftp://alice@partner.example", MaxFiles: 4})
-	b.client = b.newClient(change...)
-	require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
-	t.Cleanup(b.requireClean)
-	return b
-}
-
-// offsets notes where windows were written at the partner.
-func (b *bench) offsets() func() []int {
-	var mu sync.Mutex
-	var at []int
-	b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Do: func(c transfertest.Call) {
-		mu.Lock()
-		defer mu.Unlock()
-		at = append(at, int(c.Offset))
-	}})
-	return func() []int {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(at)
-	}
-}
-
-func (b *bench) row(id string) transfer.TransferRow {
-	b.t.Helper()
-	rows, err := b.client.ListTransfers().Transfer(id).All(b.t.Context())
-	require.NoError(b.t, err)
-	require.Len(b.t, rows, 1)
-	return rows[0]
-}
 
 func TestAFileThatFailedForAPassingReasonIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -79,7 +79,7 @@ func (e *engine) noteConnection(ctx context.Context, connectorID string, probe i
 		}
 	case ctx.Err() == nil:
 		if pause := b.missed(time.Now(), probe); pause > 0 {
-			e.cfg.Logger.Warn("partner cannot be reached and is left alone", "connector", connectorID, "pause", pause, "error", err)
+			e.cfg.Logger.Warn("no session with the partner, which is left alone", "connector", connectorID, "pause", pause, "error", err)
 		}
 	}
 }

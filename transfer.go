@@ -45,7 +45,7 @@ type Config struct {
 	MaxFiles int
 
 	// WindowSize is how many bytes move as one piece: the unit of acknowledgement, progress and resuming, and on S3
-	// one part, which is why S3 needs 5 MiB at least. Default 8 MiB. Files of more than 9,000 windows get larger
+	// one part, which is why S3 needs 5 MiB at least. Default 8 MiB, at most 1 GiB. Files of more than 9,000 windows get larger
 	// ones, in steps of 1 MiB, because an S3 upload has 10,000 parts at most.
 	WindowSize int64
 
@@ -91,6 +91,7 @@ const (
 	defaultMaxPaths       = 10_000
 	defaultMaxFiles       = 64
 	defaultWindowSize     = 8 << 20
+	maxWindowSize         = 1 << 30
 	defaultWindowsPerFile = 3
 	defaultMemoryBudget   = 64 << 20
 	defaultLease          = 30 * time.Second
@@ -154,7 +155,7 @@ func (c Config) validate() error {
 	}
 	wrong(c.MaxPaths < -1, "MaxPaths is %d (use 1 or more, 0 for %d, -1 for no limit)", c.MaxPaths, defaultMaxPaths)
 	wrong(c.MaxFiles < 0, "MaxFiles is %d (use 1 or more, or 0 for %d)", c.MaxFiles, defaultMaxFiles)
-	wrong(c.WindowSize < 0, "WindowSize is %d (use 1 or more bytes, or 0 for 8 MiB)", c.WindowSize)
+	wrong(c.WindowSize < 0 || c.WindowSize > maxWindowSize, "WindowSize is %d (use 1 to %d bytes, or 0 for 8 MiB)", c.WindowSize, maxWindowSize)
 	wrong(c.WindowsPerFile < 0, "WindowsPerFile is %d (use 1 or more, or 0 for %d)", c.WindowsPerFile, defaultWindowsPerFile)
 	wrong(c.MemoryBudget < c.WindowSize, "MemoryBudget is %d, less than one window of %d bytes (raise it, or lower WindowSize)", c.MemoryBudget, c.WindowSize)
 	c.Retry.check("Retry", wrong)
@@ -315,6 +316,7 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if err != nil {
 		return nil, storeFailure("start file transfer", err)
 	}
+	c.cfg.Logger.Info("transfer started", "transfer", stored.ID, "connector", stored.ConnectorID, "files", stored.Files, "follow", stored.FollowID)
 	return &StartFileTransferOutput{TransferID: stored.ID}, nil
 }
 

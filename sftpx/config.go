@@ -160,6 +160,9 @@ func (c Config) validateLimits(wrong func(field, format string, args ...any)) {
 		{"ConnectTimeout", c.ConnectTimeout}, {"OperationTimeout", c.OperationTimeout}, {"StallTimeout", c.StallTimeout},
 		{"KeepAlive", c.KeepAlive}, {"IdleTimeout", c.IdleTimeout},
 	} {
+		if f.value < -1 {
+			wrong(f.name, "is %v (use more than 0, 0 for the default, or -1 for none)", f.value)
+		}
 		if f.value > 0 && f.value < time.Millisecond {
 			wrong(f.name, "is %v, less than a millisecond (it is a time.Duration: 30*time.Second)", f.value)
 		}

@@ -12,8 +12,8 @@
 // A worker logs to the standard error, one JSON object in a line. On an interrupt or SIGTERM it gives its files back at the
 // end of their window, and others go on from there. After a kill -9 they do so once its leases have run out (-lease).
 //
-// Submit may be repeated with the same -job, also after it was killed: nothing is sent twice, and the results are printed
-// again. Each file that failed is a line "path: CODE (DETAIL): message" on the standard error. The exit status is 0 if all
+// Submit may be repeated with the same -job, the same -to and the same files in -dir, also after it was killed: nothing is
+// sent twice, and the results are printed again. Files that came later are for another -job. Each file that failed is a line "path: CODE (DETAIL): message" on the standard error. The exit status is 0 if all
 // files arrived, 1 if one did not, and 2 if the command was used wrongly.
 package main
 

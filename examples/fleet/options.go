@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -149,7 +150,7 @@ func (o options) check() error {
 	require(o.host != "", "-host is missing (the partner's server)")
 	require(o.user != "", "-user is missing (the account at the partner's server)")
 	require(o.key != "", "-key is missing (the file with the account's private key)")
-	require(o.hostKeys != "", "-host-key is missing (run ssh-keyscan "+cmp.Or(o.host, "HOST")+" and compare with what the partner told you)")
+	require(o.hostKeys != "", "-host-key is missing (run ssh-keyscan "+keyscanArgs(o.host)+" and compare with what the partner told you)")
 	require(o.limit > 0, "-limit must be 1 or more")
 	if o.command == work {
 		require(o.files > 0, "-files must be 1 or more")
@@ -180,4 +181,12 @@ func (o options) connector() (*sftpx.Connector, error) {
 		HostKeys: strings.Split(strings.TrimSpace(o.hostKeys), "\n"), MakeDirs: true,
 		MaxConnections: 1, FilesPerConnection: o.limit,
 	})
+}
+
+// keyscanArgs is what ssh-keyscan wants for a host with or without a port.
+func keyscanArgs(host string) string {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		return "-p " + port + " " + name
+	}
+	return cmp.Or(host, "HOST")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/sftpx"
@@ -26,6 +27,7 @@ func main() {
 	client := must(transfer.New(transfer.Config{
 		Storage:    must(transfer.Dir(".")),
 		Connectors: map[string]transfer.Connector{"acme": acme},
+		Retry:      transfer.RetryPolicy{MaxTime: time.Minute}, // by default, a partner that is away is waited for for a day
 	}))
 	must(0, client.Start(ctx))
 	started := must(client.StartFileTransfer(ctx, &transfer.StartFileTransferInput{

@@ -92,8 +92,14 @@ func crashStore(t *testing.T, dir, database string) store.Store {
 
 func startWorker(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
-	worker := exec.Command(os.Args[0], "-test.run=^TestWorkerProcess$", "-test.v")
-	worker.Env = append(os.Environ(), workerVariable+"="+dir)
+	return startProcess(t, "TestWorkerProcess", workerVariable, dir)
+}
+
+// startProcess starts this test binary again, to run one test alone until the parent ends.
+func startProcess(t *testing.T, test, variable, dir string) *exec.Cmd {
+	t.Helper()
+	worker := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	worker.Env = append(os.Environ(), variable+"="+dir)
 	var output bytes.Buffer
 	worker.Stdout, worker.Stderr = &output, &output
 	stdin, err := worker.StdinPipe()

@@ -154,7 +154,7 @@ func (r *rack) run(t *testing.T) {
 		period, err = time.ParseDuration(text)
 		require.NoError(t, err, tortureVariable)
 	}
-	workers := []*exec.Cmd{r.worker(t), r.worker(t)}
+	workers := []*exec.Cmd{startProcess(t, "TestTortureWorker", tortureWorkerVariable, r.dir), startProcess(t, "TestTortureWorker", tortureWorkerVariable, r.dir)}
 	for deadline := time.Now().Add(period); time.Now().Before(deadline); {
 		r.submit(t)
 		time.Sleep(time.Duration(200+r.random.IntN(800)) * time.Millisecond)
@@ -162,29 +162,10 @@ func (r *rack) run(t *testing.T) {
 		require.NoError(t, workers[i].Process.Kill())
 		_ = workers[i].Wait()
 		r.kills++
-		workers[i] = r.worker(t)
+		workers[i] = startProcess(t, "TestTortureWorker", tortureWorkerVariable, r.dir)
 	}
 	r.requireDelivered(t)
 	r.requireNothingAgain(t)
-}
-
-func (r *rack) worker(t *testing.T) *exec.Cmd {
-	t.Helper()
-	worker := exec.Command(os.Args[0], "-test.run=^TestTortureWorker$")
-	worker.Env = append(os.Environ(), tortureWorkerVariable+"="+r.dir)
-	var output bytes.Buffer
-	worker.Stdout, worker.Stderr = &output, &output
-	stdin, err := worker.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, worker.Start())
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_ = worker.Wait()
-		if t.Failed() {
-			t.Logf("worker said:\n%s", output.String())
-		}
-	})
-	return worker
 }
 
 // submit starts transfers of files of all sizes both ways, unless there is a lot to do already.
