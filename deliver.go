@@ -32,6 +32,7 @@ func (e *engine) deliver(j *job) (err error) {
 	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
+	j.failIfChanged = d.request.FailIfChanged
 	defer func() { _ = d.remote.close() }()
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if f.Direction == store.Retrieve {
@@ -132,6 +133,9 @@ func (d *delivery) resume() (Sink, error) {
 		return nil, nil
 	}
 	same := info.versioned() && last.Identity == info.Identity() && last.Size == info.Size
+	if !same && d.request.FailIfChanged && last.Rank > 0 {
+		return nil, stepError{stepOpen, &Error{Op: "resume", Path: d.job.file.SourcePath, Code: SourceChanged, Err: errors.New("since part of it was delivered")}}
+	}
 	if !same || last.Rank > (info.Size+last.Window-1)/last.Window || d.engine.buffers.class(last.Window) > d.engine.cfg.MemoryBudget {
 		if d.discard(ctx, last) != nil { // its name is its own: it does no harm
 			d.stale = last

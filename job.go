@@ -15,16 +15,17 @@ import (
 
 // job is one leased file on this node.
 type job struct {
-	file   store.Claimed
-	last   *checkpoint     // of an earlier attempt, or nil
-	past   history         // what earlier attempts have left to be known
-	probe  int             // the number of the probe that this is: it finds out whether the partner can be reached again
-	taken  time.Time       // when the file was claimed, by our clock
-	ctx    context.Context // ends when the file must be let go at once
-	cancel context.CancelCauseFunc
-	moving context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
-	halt   context.CancelCauseFunc
-	stop   chan struct{} // closed: end at a window's end
+	file          store.Claimed
+	last          *checkpoint     // of an earlier attempt, or nil
+	past          history         // what earlier attempts have left to be known
+	failIfChanged bool            // the source (a new version of it is no reason to begin anew)
+	probe         int             // the number of the probe that this is: it finds out whether the partner can be reached again
+	taken         time.Time       // when the file was claimed, by our clock
+	ctx           context.Context // ends when the file must be let go at once
+	cancel        context.CancelCauseFunc
+	moving        context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
+	halt          context.CancelCauseFunc
+	stop          chan struct{} // closed: end at a window's end
 
 	mu       sync.Mutex // guards the fields below
 	state    store.State

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"testing"
@@ -282,6 +283,36 @@ func TestShutdownGivesBackWhatWaitsForItsPartner(t *testing.T) {
 			require.NoError(t, b.client.Shutdown(context.Background()))
 			require.Equal(t, store.Interrupted, b.results(id)[0].State, "it did not fail")
 			require.Equal(t, transfer.TransferTableStatusCompleted, b.goOn(id).StatusCode)
+		})
+	}
+}
+
+func TestASourceThatChangedIsDeliveredAnewOrFails(t *testing.T) {
+	t.Parallel()
+	for _, fail := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fail %v", fail), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b := ordered(t, policy(transfer.RetryPolicy{}))
+				b.slow()
+				b.local.WriteFile("a.bin", content(1, 10_000))
+				id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}, FailIfChanged: fail})
+				time.Sleep(3500 * time.Millisecond)
+				b.control(pause, id)
+				time.Sleep(2 * time.Second)
+				changed := content(2, 10_000)
+				b.local.WriteFile("a.bin", changed)
+				b.control(resume, id)
+				if !fail {
+					b.requireDelivered(id, changed)
+					return
+				}
+				r := b.wait(id)
+				require.Equal(t, transfer.ReadFileError, r.FailureCode, r.FailureMessage)
+				require.Equal(t, transfer.SourceChanged, r.FailureDetail)
+				require.Equal(t, 2, r.Attempts)
+				require.Empty(t, b.remote.Partials())
+				require.Empty(t, b.remote.Paths())
+			})
 		})
 	}
 }

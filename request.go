@@ -18,12 +18,13 @@ import (
 
 // spec is the part of a request that only the engine reads; the store keeps it as opaque bytes.
 type spec struct {
-	Overwrite Overwrite `json:"overwrite,omitempty"`
-	Verify    Verify    `json:"verify,omitempty"`
+	Overwrite     Overwrite `json:"overwrite,omitempty"`
+	Verify        Verify    `json:"verify,omitempty"`
+	FailIfChanged bool      `json:"failIfChanged,omitempty"`
 }
 
 func newTransfer(in *StartFileTransferInput) (store.Transfer, error) {
-	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify})
+	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged})
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}

@@ -116,7 +116,7 @@ func (e *engine) again(j *job, err error) verdict {
 		v.first = now
 	}
 	inTime := policy.MaxTime < 0 || now.Sub(v.first) < policy.MaxTime
-	if !cause.Retryable() || policy.MaxAttempts == 1 || !inTime {
+	if !cause.Retryable() || policy.MaxAttempts == 1 || !inTime || cause == SourceChanged && j.failIfChanged {
 		return v
 	}
 	at := stepError{}

@@ -272,6 +272,10 @@ type StartFileTransferInput struct {
 	// Verify says how sure each file must be before it is COMPLETED. Default: VerifySize.
 	Verify Verify `json:",omitempty"`
 
+	// FailIfChanged fails a file with READ_FILE_ERROR, detail SOURCE_CHANGED, whose source has changed since part of it
+	// was delivered. By default the new version is delivered, from its beginning.
+	FailIfChanged bool `json:",omitempty"`
+
 	// StartAt is the earliest time to begin. Default, and for times past: at once.
 	StartAt time.Time
 }
