@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,17 +88,19 @@ func (c *Client) control(ctx context.Context, in *ControlInput, v control) (*Con
 		q := c.ListTransfers().Transfer(in.TransferID)
 		files = &q
 	}
-	selected, err := c.selected(ctx, *files, v.from, math.MaxInt)
+	var ids []int64
+	err := c.pick(ctx, *files, v.from, func(f *store.File) error {
+		ids = append(ids, f.ID)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if len(selected) == 0 {
+	if len(ids) == 0 {
 		return nil, &InvalidRequestException{Message: fmt.Sprintf("there is no file to %s (all that were meant are finished, or none is)", v.verb)}
 	}
-	ids := make([]int64, len(selected))
-	for i := range selected {
-		ids[i] = selected[i].ID
-	}
+	slices.Sort(ids) // a file that moved in the order came twice
+	ids = slices.Compact(ids)
 	out := &ControlOutput{}
 	for batch := range slices.Chunk(ids, eachBatch) {
 		if err := c.apply(ctx, batch, v, out); err != nil {
@@ -189,25 +190,22 @@ func refusal(id int64, verdict error) string {
 	return text
 }
 
-// selected returns the files that l selects and that are in one of states, as they are at first: they may change while they
-// are gone through. Of each it has the id and what RetryTransfer repeats. More than most are refused.
-func (c *Client) selected(ctx context.Context, l Query, states []store.State, most int) ([]store.File, error) {
+// pick calls take for each file that l selects and that is in one of states, as it is at first: nothing is changed before
+// all were seen.
+func (c *Client) pick(ctx context.Context, l Query, states []store.State, take func(*store.File) error) error {
 	if l.q.States != nil {
 		states = slices.DeleteFunc(slices.Clone(states), func(s store.State) bool { return !slices.Contains(l.q.States, s) })
 	}
 	l.q.States = states
-	var selected []store.File
 	for row, err := range l.Each(ctx) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(selected) == most {
-			return nil, &InvalidRequestException{Message: fmt.Sprintf("more than %d files match (narrow the query, or set its Limit)", most)}
+		if err := take(&row.file); err != nil {
+			return err
 		}
-		selected = append(selected, store.File{ID: row.file.ID, TransferID: row.file.TransferID, NewFile: row.file.NewFile})
 	}
-	slices.SortFunc(selected, func(a, b store.File) int { return cmp.Compare(a.ID, b.ID) }) // a file that moved in the order comes twice
-	return slices.CompactFunc(selected, func(a, b store.File) bool { return a.ID == b.ID }), nil
+	return nil
 }
 
 // RetryTransferInput says which files to send or retrieve once more: exactly one of TransferID, FileIDs and Files.
@@ -311,7 +309,16 @@ func (c *Client) toRepeat(ctx context.Context, in *RetryTransferInput) ([]store.
 		all := c.ListTransfers().Transfer(in.TransferID)
 		q = &all
 	}
-	return c.selected(ctx, *q, states, maxRetried)
+	var files []store.File
+	err := c.pick(ctx, *q, states, func(f *store.File) error {
+		if len(files) == maxRetried {
+			return &InvalidRequestException{Message: fmt.Sprintf("more than %d files match (narrow the query, or set its Limit)", maxRetried)}
+		}
+		files = append(files, store.File{ID: f.ID, TransferID: f.TransferID, NewFile: f.NewFile})
+		return nil
+	})
+	slices.SortFunc(files, func(a, b store.File) int { return cmp.Compare(a.ID, b.ID) }) // those of one transfer in a row
+	return slices.CompactFunc(files, func(a, b store.File) bool { return a.ID == b.ID }), err
 }
 
 // filesByID reads these files, each of which must be in one of states.
