@@ -115,18 +115,21 @@ func startProcess(t *testing.T, test, variable, dir string) *exec.Cmd {
 	return worker
 }
 
-// TestAKilledProcess: files go on in another process from where one that was killed had come to.
-func TestAKilledProcess(t *testing.T) {
+// onBothStores runs a test with a queue in a file (an empty database), and with one in PostgreSQL.
+func onBothStores(t *testing.T, test func(t *testing.T, database string)) {
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		killAndGoOn(t, "")
+		test(t, "")
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		killAndGoOn(t, testenv.Postgres(t))
+		test(t, testenv.Postgres(t))
 	})
 }
+
+// TestAKilledProcess: files go on in another process from where one that was killed had come to.
+func TestAKilledProcess(t *testing.T) { onBothStores(t, killAndGoOn) }
 
 func killAndGoOn(t *testing.T, database string) {
 	c := newCrash(t, database)
@@ -200,17 +203,7 @@ func (c *crash) requireDelivered(t *testing.T) {
 
 // TestAZombieProcess: a process that was stopped in mid-file and goes on after another one has delivered the file changes
 // nothing any more.
-func TestAZombieProcess(t *testing.T) {
-	t.Parallel()
-	t.Run("SQLite", func(t *testing.T) {
-		t.Parallel()
-		stopAndGoOn(t, "")
-	})
-	t.Run("PostgreSQL", func(t *testing.T) {
-		t.Parallel()
-		stopAndGoOn(t, testenv.Postgres(t))
-	})
-}
+func TestAZombieProcess(t *testing.T) { onBothStores(t, stopAndGoOn) }
 
 func stopAndGoOn(t *testing.T, database string) {
 	c := newCrash(t, database)

@@ -98,16 +98,7 @@ func TestTortureWorker(t *testing.T) {
 // TestTorture kills worker processes at random moments while they move files of all sizes between OpenSSH and S3, both
 // ways. In the end every file is there, whole, and none has begun again from zero that had come further.
 func TestTorture(t *testing.T) {
-	t.Parallel()
-	for name, durable := range map[string]func(*testing.T) string{
-		"SQLite":     func(*testing.T) string { return "" },
-		"PostgreSQL": func(t *testing.T) string { return testenv.Postgres(t) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			newRack(t, durable(t)).run(t)
-		})
-	}
+	onBothStores(t, func(t *testing.T, database string) { newRack(t, database).run(t) })
 }
 
 // rack is where the torture happens.
