@@ -18,7 +18,7 @@ func (e *engine) keepHouse(ctx context.Context) {
 	sweep, purge := time.NewTicker(sweepInterval), time.NewTicker(purgeInterval)
 	defer sweep.Stop()
 	defer purge.Stop()
-	var later patienceBySide
+	var later sweepTurns
 	e.sweep(ctx, later.round(time.Now()))
 	e.purge(ctx)
 	for {
@@ -46,7 +46,7 @@ func (e *engine) purge(ctx context.Context) {
 // sweep removes temporary files and uploads of finished files that could not be removed when they failed or were
 // cancelled. They are ours alone: their names, or the ids of their uploads, are kept with the file; and a finished file is
 // nobody's work any more. Several nodes may sweep at once.
-func (e *engine) sweep(ctx context.Context, later *patienceBySide) {
+func (e *engine) sweep(ctx context.Context, later *sweepTurns) {
 	q := store.Query{Litter: true, Limit: sweepBatch}
 	for ctx.Err() == nil {
 		files, err := e.store.ListFiles(ctx, q)
@@ -75,7 +75,7 @@ func (e *engine) sweep(ctx context.Context, later *patienceBySide) {
 }
 
 // sweepFile reports whether nothing is left of what an attempt at f delivered.
-func (e *engine) sweepFile(ctx context.Context, f *store.File, later *patienceBySide) (gone bool) {
+func (e *engine) sweepFile(ctx context.Context, f *store.File, later *sweepTurns) (gone bool) {
 	last := parseCheckpoint(f.Checkpoint)
 	if !last.usable() {
 		return true // nobody could find it
@@ -121,44 +121,44 @@ func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoi
 // sweepPatience is how long what cannot be removed is left alone at most.
 const sweepPatience = time.Hour
 
-// patienceBySide knows when to try again at a partner, or in our storage (""), where something could not be removed: after
+// sweepTurns knows when to try again at a partner, or in our storage (""), where something could not be removed: after
 // one minute, two, four, … an hour.
-type patienceBySide struct {
-	sides map[string]*sidePatience
+type sweepTurns struct {
+	sides map[string]*sweepTurn
 	now   time.Time // of the round
 }
 
-type sidePatience struct {
+type sweepTurn struct {
 	until time.Time
 	wait  time.Duration
 	since time.Time // the round that failed last
 }
 
-func (p *patienceBySide) round(now time.Time) *patienceBySide {
+func (p *sweepTurns) round(now time.Time) *sweepTurns {
 	if p.sides == nil {
-		p.sides = make(map[string]*sidePatience)
+		p.sides = make(map[string]*sweepTurn)
 	}
 	p.now = now
 	return p
 }
 
-func (p *patienceBySide) due(side string) bool {
+func (p *sweepTurns) due(side string) bool {
 	s := p.sides[side]
 	return s == nil || !p.now.Before(s.until)
 }
 
 // succeeded ends the side's waiting, unless something else failed in this round.
-func (p *patienceBySide) succeeded(side string) {
+func (p *sweepTurns) succeeded(side string) {
 	if s := p.sides[side]; s != nil && s.since != p.now {
 		delete(p.sides, side)
 	}
 }
 
 // failed puts the side's next turn off, once in a round.
-func (p *patienceBySide) failed(side string) {
+func (p *sweepTurns) failed(side string) {
 	s := p.sides[side]
 	if s == nil {
-		s = &sidePatience{wait: sweepInterval / 2}
+		s = &sweepTurn{wait: sweepInterval / 2}
 		p.sides[side] = s
 	}
 	if s.since == p.now {
