@@ -144,7 +144,7 @@ func TestLanes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, conn, _ := far(t, c.change, c.refuse, c.lines...)
-			data := random(t, 40*mebibyte+4321)
+			data := random(t, 28*mebibyte+4321)
 			if c.most == 1 {
 				data = data[:6*mebibyte+99]
 			}
@@ -192,7 +192,7 @@ func TestOneLane(t *testing.T) {
 // What a connection had under way that breaks is moved by the others, unless it is the first one.
 func TestLaneIsLost(t *testing.T) {
 	t.Parallel()
-	data := random(t, 64*mebibyte)
+	data := random(t, 40*mebibyte)
 	for name, move := range map[string]func(t *testing.T, c *sftpx.Connector, path string, lose func(moved any)){
 		"upload": func(t *testing.T, c *sftpx.Connector, path string, lose func(moved any)) {
 			require.NoError(t, sendFar(t, c, path, data, func(k transfer.Sink, _ int64) { lose(k) }))
@@ -227,7 +227,7 @@ func TestLanesReadOneVersion(t *testing.T) {
 	t.Parallel()
 	server, c, _ := far(t, unchanged, 0)
 	path := filepath.Join(server.Dir, "a")
-	data := random(t, 40*mebibyte)
+	data := random(t, 28*mebibyte)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
 	r := remote(t, c)
 	src, err := r.Open(t.Context(), path)
