@@ -4,11 +4,13 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/seed62b9dc43/transfer/bench/internal/report"
@@ -20,6 +22,8 @@ type bed struct {
 	programs programs
 	sshd     *sshd
 	gateway  *gateway // nil where no row needs it
+
+	rcloneFlags []string // beside the best that are known
 }
 
 // programs are the paths of what is run.
@@ -127,22 +131,24 @@ func (b *bed) close(keep bool) error {
 	return os.RemoveAll(b.folder)
 }
 
-// versions names what was measured and against what.
+// versions names what was measured and against what, and on what machine.
 func (p programs) versions() string {
 	parts := []string{report.Machine()}
-	for _, v := range []struct {
-		args  []string
-		field int // of the first line
-		name  string
+	for _, path := range []string{p.rclone, p.versitygw} {
+		if info, err := buildinfo.ReadFile(path); err == nil {
+			parts = append(parts, filepath.Base(path)+" "+info.Main.Version)
+		}
+	}
+	for _, said := range []struct {
+		args []string
+		find string // the whole match is the version
 	}{
-		{[]string{p.rclone, "version"}, 1, "rclone"},
-		{[]string{p.lftp, "--version"}, 3, "lftp"},
-		{[]string{"ssh", "-V"}, 0, ""},
-		{[]string{p.versitygw, "--version"}, 2, "versitygw"},
+		{[]string{"ssh", "-V"}, `OpenSSH_[^ ,]+`},
+		{[]string{p.lftp, "--version"}, `[0-9]+(\.[0-9]+)+`},
 	} {
-		output, _ := exec.Command(v.args[0], v.args[1:]...).CombinedOutput()
-		if fields := strings.Fields(string(output)); len(fields) > v.field {
-			parts = append(parts, strings.TrimSpace(v.name+" "+strings.Trim(fields[v.field], ",|")))
+		output, _ := exec.Command(said.args[0], said.args[1:]...).CombinedOutput()
+		if version := regexp.MustCompile(said.find).Find(output); version != nil {
+			parts = append(parts, strings.TrimPrefix(filepath.Base(said.args[0])+" ", "ssh ")+string(version))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -47,13 +47,14 @@ type measurement struct {
 	scale    float64
 	folder   string // parent of all data
 	output   string // page to write to, or empty
-	profiles string // folder for profiles of ours, or empty
+	profiles profiles
 	lock     string
 	keep     bool
 	list     bool
 	command  string // as it was called
 	log      *log.Logger
 	began    time.Time
+	more     string // flags for rclone
 	bed      *bed
 	runs     int // so far
 }
@@ -63,11 +64,14 @@ func parse(args []string) (*measurement, error) {
 	m := &measurement{log: log.New(os.Stderr, "", 0), began: time.Now(), command: strings.Join(append([]string{"go run ./bench/peers"}, args...), " ")}
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	pattern := flags.String("rows", "", "only rows whose names match this regular `expression` (see -list)")
+	against := flags.String("against", "", "only opponents whose names match this regular `expression`, such as rclone or ^rclone$")
 	flags.IntVar(&m.repeat, "repeat", 3, "how `often` ours and each peer do each row")
 	flags.Float64Var(&m.scale, "scale", 1, "`factor` for sizes and numbers of files, for a quick look")
 	flags.StringVar(&m.folder, "dir", "", "`folder` for all data (default: /dev/shm if it has room, else the temporary one)")
 	flags.StringVar(&m.output, "o", "", "`file` to write the table to, between its markers, such as docs/performance.md (default: standard output)")
-	flags.StringVar(&m.profiles, "profile", "", "`folder` for CPU and allocation profiles of ours, one for each row; they slow it down")
+	flags.StringVar(&m.profiles.cpu, "cpuprofile", "", "`folder` for CPU profiles of ours, one for each row")
+	flags.StringVar(&m.profiles.memory, "memprofile", "", "`folder` for allocation profiles of ours, one for each row; they slow it down")
+	flags.StringVar(&m.more, "rclone", "", "more `flags` for rclone's best, to look for better ones")
 	flags.StringVar(&m.lock, "lock", "", "`file` to lock while a pair is measured, for machines with several who measure")
 	flags.BoolVar(&m.keep, "keep", false, "keep the data")
 	flags.BoolVar(&m.list, "list", false, "list the rows' names and end")
@@ -75,7 +79,7 @@ func parse(args []string) (*measurement, error) {
 		return nil, err
 	}
 	var err error
-	m.rows, err = chooseRows(*pattern, m.scale)
+	m.rows, err = chooseRows(*pattern, *against, m.scale)
 	return m, errors.Join(err, m.validate())
 }
 
@@ -101,14 +105,13 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if m.profiles != "" {
-		if err := os.MkdirAll(m.profiles, 0o755); err != nil {
-			return err
-		}
+	if err := m.profiles.make(); err != nil {
+		return err
 	}
 	if m.bed, err = newBed(ctx, m.parent(), programs, m.rows); err != nil {
 		return err
 	}
+	m.bed.rcloneFlags = strings.Fields(m.more)
 	defer func() { err = errors.Join(err, m.bed.close(m.keep)) }()
 	var results []result
 	for _, r := range m.rows {
@@ -123,7 +126,11 @@ func (m *measurement) run(ctx context.Context) (err error) {
 
 func (m *measurement) printList() error {
 	for _, r := range m.rows {
-		fmt.Println(r.key)
+		fmt.Printf("%-24s", r.key)
+		for i, o := range r.opponents {
+			fmt.Print(strings.Repeat(", ", min(i, 1)), o.client.name)
+		}
+		fmt.Println()
 	}
 	return nil
 }

@@ -90,9 +90,7 @@ func (m *measurement) measure(ctx context.Context, r row, c client) (u usage, sh
 		return u, "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(t.arrived()))) }()
-	if m.profiles != "" {
-		t.profile = filepath.Join(m.profiles, r.key)
-	}
+	t.profiles = m.profiles
 	todo := c.command(t)
 	if u, err = todo.run(ctx); err != nil {
 		return u, "", err

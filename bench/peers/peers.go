@@ -40,9 +40,7 @@ func oursCommand(t *task) command {
 	case toS3:
 		c.args = append(c.args, "-retrieve", "-endpoint", t.bed.gateway.endpoint, "-bucket", t.target, "-to", "/")
 	}
-	if t.profile != "" {
-		c.args = append(c.args, "-cpuprofile", t.profile+".cpu.pprof", "-memprofile", t.profile+".mem.pprof")
-	}
+	c.args = append(c.args, t.profiles.flags(t.key)...)
 	if t.usesS3() {
 		c.env = []string{"AWS_ACCESS_KEY_ID=" + t.bed.gateway.accessKey, "AWS_SECRET_ACCESS_KEY=" + t.bed.gateway.secretKey}
 	}
@@ -129,5 +127,5 @@ func bestFlags(t *task) []string {
 	if t.usesS3() {
 		flags = append(flags, "--s3-upload-concurrency=4", "--s3-chunk-size=16M", "--s3-disable-checksum", "--s3-no-head")
 	}
-	return flags
+	return append(flags, t.bed.rcloneFlags...)
 }

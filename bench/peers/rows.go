@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -112,21 +113,26 @@ func rowKey(data dataset, d direction, at distance) string {
 	return key
 }
 
-// chooseRows returns those whose key matches, with their sizes scaled.
-func chooseRows(pattern string, scale float64) ([]row, error) {
+// chooseRows returns those whose key matches, with the opponents whose name matches and with their sizes scaled.
+func chooseRows(pattern, against string, scale float64) ([]row, error) {
 	match, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("-rows is %q: %w", pattern, err)
 	}
+	opponents, err := regexp.Compile(against)
+	if err != nil {
+		return nil, fmt.Errorf("-against is %q: %w", against, err)
+	}
 	var chosen []row
 	for _, r := range allRows() {
-		if match.MatchString(r.key) {
+		r.opponents = slices.DeleteFunc(r.opponents, func(o opponent) bool { return !opponents.MatchString(o.client.name) })
+		if match.MatchString(r.key) && len(r.opponents) > 0 {
 			r.data = r.data.scaled(scale)
 			chosen = append(chosen, r)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-rows %q matches none (try -list)", pattern)
+		return nil, fmt.Errorf("-rows %q and -against %q leave none (try -list)", pattern, against)
 	}
 	return chosen, nil
 }

@@ -95,7 +95,7 @@ func (s *sshd) configure(folder string) error {
 	return nil
 }
 
-// serverConfig leaves the shell open, with which rclone asks for hashes.
+// serverConfig leaves the shell open, with which rclone asks for hashes, but without what its owner has it do first.
 func (s *sshd) serverConfig(folder string) string {
 	return strings.Join([]string{
 		"ListenAddress " + s.addr,
@@ -112,6 +112,7 @@ func (s *sshd) serverConfig(folder string) string {
 		"MaxStartups 1000",
 		"MaxSessions 1000",
 		"Subsystem sftp internal-sftp",
+		"SetEnv HOME=" + folder,
 	}, "\n") + "\n"
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"net"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,32 @@ type client struct {
 	command func(*task) command
 }
 
+// profiles are folders for those of ours; an empty one is for none.
+type profiles struct{ cpu, memory string }
+
+func (p profiles) make() error {
+	for _, folder := range []string{p.cpu, p.memory} {
+		if folder == "" {
+			continue
+		}
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flags for a row's profiles.
+func (p profiles) flags(key string) (flags []string) {
+	if p.cpu != "" {
+		flags = append(flags, "-cpuprofile", filepath.Join(p.cpu, key+".cpu.pprof"))
+	}
+	if p.memory != "" {
+		flags = append(flags, "-memprofile", filepath.Join(p.memory, key+".mem.pprof"))
+	}
+	return flags
+}
+
 // task is what a client is to do once: all files of a row, into a folder that is there and empty.
 type task struct {
 	row
@@ -22,7 +49,7 @@ type task struct {
 	host, port string // of sshd, or of the relay before it
 	source     string // folder, or "bucket/prefix"
 	target     string // the same; its last part is the dataset's folder
-	profile    string // the beginning of the paths of profiles, for ours
+	profiles   profiles
 }
 
 // newTask names the run's target after it.
