@@ -15,7 +15,7 @@ import (
 
 // job is one leased file on this node.
 type job struct {
-	file          store.Claimed
+	file          *store.Claimed
 	last          *checkpoint     // of an earlier attempt, or nil
 	past          history         // what earlier attempts have left to be known
 	failIfChanged bool            // the source (a new version of it is no reason to begin anew)
@@ -39,7 +39,7 @@ type job struct {
 	leased   time.Time     // when the lease was asked for that is held now
 	lost     bool          // the lease is somebody else's
 	open     bool          // both sides are there, and what is delivered is worth keeping
-	verdict  chan struct{} // closed and replaced when leased or lost has changed
+	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
 	at       position
 	best     int64 // the greatest rank of this attempt
@@ -48,8 +48,8 @@ type job struct {
 	recorded bool  // and was written
 }
 
-func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
-	j := &job{file: f, state: store.Running, leased: leased, verdict: make(chan struct{}), stop: make(chan struct{})}
+func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
+	j := &job{file: f, state: store.Running, leased: leased, stop: make(chan struct{})}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.moving, j.halt = context.WithCancelCause(j.ctx)
 	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted
@@ -171,12 +171,12 @@ func (j *job) finalize() bool {
 }
 
 // begin notes what is moved, from where on, once both sides are open.
-func (j *job) begin(info FileInfo, window int64, at position, sink Sink) {
+func (j *job) begin(size int64, identity string, window int64, at position, sink Sink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.progress.Phase = store.PhaseData
-	j.progress.Size, j.progress.BlockSize = info.Size, window
-	j.identity, j.sink = info.Identity(), sink
+	j.progress.Size, j.progress.BlockSize = size, window
+	j.identity, j.sink = identity, sink
 	j.setPosition(at)
 }
 
@@ -352,8 +352,15 @@ func (j *job) renewed(asked time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.leased, j.recorded = asked, j.offered
-	close(j.verdict)
-	j.verdict = make(chan struct{})
+	j.tell()
+}
+
+// tell wakes up who waits for a verdict. It is called with mu locked.
+func (j *job) tell() {
+	if j.verdict != nil {
+		close(j.verdict)
+		j.verdict = nil
+	}
 }
 
 // loseLease notes that the file is somebody else's and ends the work on it.
@@ -361,9 +368,22 @@ func (j *job) loseLease() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lost = true
-	close(j.verdict)
-	j.verdict = make(chan struct{})
+	j.tell()
 	j.cancel(errLeaseLost)
+}
+
+// runs reports whether the file is not at an end.
+func (j *job) runs() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state == store.Running
+}
+
+// waits reports whether somebody waits for a verdict.
+func (j *job) waits() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.verdict != nil
 }
 
 func (j *job) hasLost() bool {
@@ -388,7 +408,11 @@ func (e *engine) confirm(ctx context.Context, j *job) error {
 func (e *engine) await(ctx context.Context, j *job, enough func() bool) error {
 	for {
 		j.mu.Lock()
-		lost, done, verdict := j.lost, enough(), j.verdict
+		lost, done := j.lost, enough()
+		if !lost && !done && j.verdict == nil {
+			j.verdict = make(chan struct{})
+		}
+		verdict := j.verdict
 		j.mu.Unlock()
 		switch {
 		case lost:

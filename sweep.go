@@ -113,7 +113,7 @@ func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoi
 		probe = b.begin()
 		defer b.end(probe)
 	}
-	remote := e.session(f.ConnectorID, probe)
+	remote := &session{engine: e, connectorID: f.ConnectorID, probe: probe}
 	defer func() { _ = remote.close() }()
 	return discard(ctx, remote, f, last)
 }
