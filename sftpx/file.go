@@ -18,6 +18,8 @@ type file struct {
 	// inTurn sends one request at a time.
 	inTurn bool
 	got    atomic.Int64  // bytes read
+	asked  atomic.Int64  // bytes that were asked for, or sent
+	ended  chan struct{} // closed with the file
 	turn   chan struct{} // whoever is in it sends its window
 
 	same func(l *lane, handle string) error // whether another lane has opened the same file; nil: there is one lane
