@@ -61,7 +61,6 @@ func (w *window) next(ctx context.Context, parts []part) (n int, err error) {
 	f := w.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.widen(f.size - w.off - int64(w.sent))
 	packet := f.s.packetSize()
 	for {
 		for n < len(parts) && w.err == nil && ctx.Err() == nil && (len(w.again) > 0 || w.sent < len(w.p)) {
