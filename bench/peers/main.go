@@ -101,7 +101,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	if m.list {
 		return m.printList()
 	}
-	programs, err := findPrograms()
+	programs, err := findPrograms(m.rows)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (m *measurement) parent() string {
 
 // heading says which command printed what follows, when, where and with what.
 func (m *measurement) heading() string {
-	return fmt.Sprintf("`%s`, %s, on %s:\n\n", m.command, m.began.UTC().Format(time.DateOnly), m.bed.programs.versions())
+	return fmt.Sprintf("`%s`, %s, on %s:\n\n", m.command, m.began.UTC().Format(time.DateOnly), m.bed.paths.versions())
 }
 
 // progress says what was done, and after how long.

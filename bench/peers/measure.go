@@ -18,8 +18,8 @@ type pair struct{ ours, peer usage }
 type result struct {
 	row
 	opponent
-	pairs      []pair
-	ours, peer string // command lines
+	pairs []pair
+	shown string // the peer's command line
 }
 
 // measureRow runs ours and each opponent in turns, -repeat times.
@@ -46,10 +46,10 @@ func (m *measurement) measurePair(ctx context.Context, res *result) (err error) 
 	}
 	defer unlock()
 	var p pair
-	if p.ours, res.ours, err = m.measure(ctx, res.row, oursClient); err != nil {
+	if p.ours, _, err = m.measure(ctx, res.row, oursClient); err != nil {
 		return err
 	}
-	if p.peer, res.peer, err = m.measure(ctx, res.row, res.client); err != nil {
+	if p.peer, res.shown, err = m.measure(ctx, res.row, res.client); err != nil {
 		return err
 	}
 	res.pairs = append(res.pairs, p)
