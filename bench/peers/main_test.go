@@ -68,7 +68,7 @@ func installed() (against, rows string) {
 	}
 	rows = "^(1GiB|2000x4KiB)-(up|down)$|^200x4KiB-down-50ms$"
 	if _, err := lookUp(versitygw.name); err == nil {
-		rows += "|s3"
+		rows += "|^1GiB-s3|^2000x4KiB-sshd-to-s3"
 	}
 	return strings.Join(opponents, "|"), rows
 }

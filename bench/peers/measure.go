@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // pair is ours and a peer, one right after the other.
@@ -40,7 +41,7 @@ func (m *measurement) measureRow(ctx context.Context, r row) ([]result, error) {
 
 // measurePair runs ours and then the peer, alone on the machine as far as the lock reaches.
 func (m *measurement) measurePair(ctx context.Context, res *result) (err error) {
-	unlock, err := m.locked()
+	unlock, err := m.locked(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,8 +58,11 @@ func (m *measurement) measurePair(ctx context.Context, res *result) (err error) 
 	return nil
 }
 
+// lockPeriod is how often a lock that somebody else has is tried.
+const lockPeriod = 50 * time.Millisecond
+
 // locked waits for an exclusive lock on the file of -lock, if there is one.
-func (m *measurement) locked() (unlock func(), err error) {
+func (m *measurement) locked(ctx context.Context) (unlock func(), err error) {
 	if m.lock == "" {
 		return func() {}, nil
 	}
@@ -66,10 +70,15 @@ func (m *measurement) locked() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || !sleepUntil(ctx, time.Now().Add(lockPeriod)) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", m.lock, err), f.Close())
+		}
 	}
-	return func() { _ = f.Close() }, nil
 }
 
 // measure lets a client do a row's work, checks what arrived, and removes it. It returns the command line too, as the
