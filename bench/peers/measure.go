@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"syscall"
-	"time"
 )
 
 // pair is ours and a peer, one right after the other.
@@ -58,27 +57,31 @@ func (m *measurement) measurePair(ctx context.Context, res *result) (err error) 
 	return nil
 }
 
-// lockPeriod is how often a lock that somebody else has is tried.
-const lockPeriod = 50 * time.Millisecond
-
-// locked waits for an exclusive lock on the file of -lock, if there is one.
+// locked waits for an exclusive lock on the file of -lock, if there is one. flock(1) waits in its place, because the
+// system call cannot be interrupted, and holds the lock until its input ends.
 func (m *measurement) locked(ctx context.Context) (unlock func(), err error) {
 	if m.lock == "" {
 		return func() {}, nil
 	}
-	f, err := os.OpenFile(m.lock, os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
+	cmd := exec.CommandContext(ctx, "flock", m.lock, "sh", "-c", "echo; exec cat")
+	isolate(cmd)
+	life, errIn := cmd.StdinPipe()
+	said, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut); err != nil {
 		return nil, err
 	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) || !sleepUntil(ctx, time.Now().Add(lockPeriod)) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", m.lock, err), f.Close())
-		}
+	if err := cmd.Start(); err != nil {
+		return nil, err
 	}
+	unlock = func() {
+		_ = life.Close()
+		_ = cmd.Wait()
+	}
+	if _, err := said.Read(make([]byte, 1)); err != nil {
+		unlock()
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", m.lock, err), ctx.Err())
+	}
+	return unlock, nil
 }
 
 // measure lets a client do a row's work, checks what arrived, and removes it. It returns the command line too, as the
