@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -130,4 +131,37 @@ func TestSleepUntil(t *testing.T) {
 		require.False(t, sleepUntil(ctx, time.Now().Add(time.Minute)))
 		require.False(t, sleepUntil(ctx, began), "ctx has ended")
 	})
+}
+
+// BenchmarkRelay is what a relay can pass on: far more than any client asks of it.
+func BenchmarkRelay(b *testing.B) {
+	const size = 64 << 20
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	defer func() { _ = listener.Close() }()
+	relay, err := startRelay(b.Context(), listener.Addr().String(), distance{roundTrip: 20 * time.Millisecond})
+	require.NoError(b, err)
+	defer relay.close()
+	client, err := net.Dial("tcp", relay.addr())
+	require.NoError(b, err)
+	defer func() { _ = client.Close() }()
+	server, err := listener.Accept()
+	require.NoError(b, err)
+	defer func() { _ = server.Close() }()
+	content, into := make([]byte, 256<<10), make([]byte, 256<<10)
+	b.SetBytes(size)
+	for b.Loop() {
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for range size / len(content) {
+				_, writeErr := client.Write(content)
+				err = errors.Join(err, writeErr)
+			}
+			sent <- err
+		}()
+		_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(server, size), into)
+		require.NoError(b, err)
+		require.NoError(b, <-sent)
+	}
 }
