@@ -73,7 +73,13 @@ func (b *bed) provide(ctx context.Context, r row) (err error) {
 
 // configureRclone names both servers as "sshd" and "s3"; host and port come with each task.
 func (b *bed) configureRclone() error {
-	lines := []string{"[sshd]", "type = sftp", "user = " + b.sshd.user, "key_file = " + b.sshd.key}
+	public, err := os.ReadFile(b.sshd.hostKey)
+	if err != nil {
+		return err
+	}
+	lines := []string{
+		"[sshd]", "type = sftp", "user = " + b.sshd.user, "key_file = " + b.sshd.key, "host_keys = " + strings.TrimSpace(string(public)),
+	}
 	if b.gateway != nil {
 		lines = append(lines, "[s3]", "type = s3", "provider = Other", "region = "+region, "endpoint = "+b.gateway.endpoint,
 			"access_key_id = "+b.gateway.accessKey, "secret_access_key = "+b.gateway.secretKey)
