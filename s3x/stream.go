@@ -82,6 +82,7 @@ func (s *stream) close() {
 type streams struct {
 	mu    sync.Mutex // guards the fields below
 	open  []*stream
+	apart bool          // windows do not come in order, so that there is no use in streams
 	moved chan struct{} // not nil: somebody waits for a stream to move on, and it is closed then
 }
 
@@ -106,8 +107,9 @@ func (t *streams) join(ctx context.Context, off int64) *stream {
 			return s
 		}
 		if !t.await(ctx, s.busy) {
-			if !s.busy && s == t.covering(off) {
-				t.drop(s) // windows do not come in order
+			if ctx.Err() == nil && !s.busy && s == t.covering(off) {
+				t.apart = true
+				t.drop(s)
 			}
 			return nil
 		}
@@ -147,17 +149,17 @@ func (t *streams) await(ctx context.Context, busy bool) bool {
 	return false
 }
 
-// reserve makes room for a stream from off to end, or returns nil if there are enough.
+// reserve makes room for a stream from off to end, or returns nil if there shall be none.
 func (t *streams) reserve(off, end int64) *stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.open {
-		if !s.busy && s.end+streamLength <= off {
+		if !s.busy && s.next+streamLength <= off {
 			t.drop(s) // nobody goes that far back
 			break
 		}
 	}
-	if len(t.open) == mostStreams {
+	if t.apart || len(t.open) == mostStreams {
 		return nil
 	}
 	s := &stream{from: off, next: off, end: end, busy: true}
