@@ -113,6 +113,7 @@ func (e *engine) start(ctx context.Context) {
 		e.workers.Wait()
 		close(e.outcomes)
 		<-recorded
+		e.buffers.close()
 		unhook()
 		e.cutOff(errCutOff)
 	}()

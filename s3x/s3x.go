@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,6 +103,7 @@ type Storage struct {
 	call     []func(*s3.Options) // for each request
 	part     []func(*s3.Options) // for each UploadPart
 	complete []func(*s3.Options) // for each CompleteMultipartUpload
+	fast     atomic.Bool         // reading from the server needs one connection only; see fastServer
 }
 
 var _ transfer.Storage = (*Storage)(nil)

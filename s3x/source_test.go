@@ -30,6 +30,14 @@ func open(t *testing.T, s *Storage, path string) transfer.Source {
 	return source
 }
 
+// openBare is open without the bytes that came along, so that each window takes a request of its own.
+func openBare(t *testing.T, s *Storage, path string) transfer.Source {
+	t.Helper()
+	f := open(t, s, path)
+	f.(*source).streams.close()
+	return f
+}
+
 // isWindow reports whether r is the GET of a window.
 func isWindow(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("If-Match") != ""
@@ -117,7 +125,7 @@ func TestReadAnswers(t *testing.T) {
 				})
 			}, gofakes3.WithoutVersioning())
 			s.write(t, "a", random(10))
-			err := open(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, 10), 0)
+			err := openBare(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, 10), 0)
 			requireCode(t, c.code, err, c.answer)
 			require.LessOrEqual(t, asked.Load(), c.asked)
 		})
@@ -129,16 +137,20 @@ func TestReplacedWhileRead(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server) {
 		data := random(1000)
 		s.write(t, "a", data)
-		source, p := open(t, s.storage(t, Options{}), "a"), make([]byte, 500)
-		require.NoError(t, source.ReadWindow(t.Context(), p, 0))
+		source, bare, p := open(t, s.storage(t, Options{}), "a"), openBare(t, s.storage(t, Options{}), "a"), make([]byte, 500)
+		require.NoError(t, bare.ReadWindow(t.Context(), p, 0))
 		require.Equal(t, data[:500], p)
 		s.write(t, "a", random(1000))
-		requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), p, 500), "replaced or deleted")
+		requireCode(t, transfer.SourceChanged, bare.ReadWindow(t.Context(), p, 500), "replaced or deleted")
+		for _, off := range []int64{0, 500} {
+			require.NoError(t, source.ReadWindow(t.Context(), p, off))
+			require.Equal(t, data[off:off+500], p, "one answer is of one version")
+		}
 
-		source = open(t, s.storage(t, Options{}), "a")
+		bare = openBare(t, s.storage(t, Options{}), "a")
 		_, err := s.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String("a")})
 		require.NoError(t, err)
-		requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), p, 0), "replaced or deleted")
+		requireCode(t, transfer.SourceChanged, bare.ReadWindow(t.Context(), p, 0), "replaced or deleted")
 	})
 }
 
@@ -153,7 +165,7 @@ func TestReplacedWhileReadUnnoticed(t *testing.T) {
 	}, gofakes3.WithoutVersioning())
 	for _, size := range []int{1000, 1001, 999, 600, 0} {
 		s.write(t, "a", random(1000))
-		source := open(t, s.storage(t, Options{}), "a")
+		source := openBare(t, s.storage(t, Options{}), "a")
 		s.write(t, "a", random(size))
 		requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), make([]byte, 500), 500), "replaced")
 	}
@@ -179,7 +191,7 @@ func TestVersions(t *testing.T) {
 	require.NoError(t, err)
 	data := random(100)
 	s.write(t, "a", data)
-	source, p := open(t, s.storage(t, Options{}), "a"), make([]byte, 100)
+	source, p := openBare(t, s.storage(t, Options{}), "a"), make([]byte, 100)
 
 	s.write(t, "a", random(100))
 	require.NoError(t, source.ReadWindow(t.Context(), p, 0), "the pinned version is still there")
@@ -188,7 +200,7 @@ func TestVersions(t *testing.T) {
 	deny.Store(true)
 	requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), p, 0), "")
 	require.EqualValues(t, 1, denied.Load())
-	source = open(t, s.storage(t, Options{}), "a")
+	source = openBare(t, s.storage(t, Options{}), "a")
 	require.NoError(t, source.ReadWindow(t.Context(), p, 0), "without the permission the ETag alone pins")
 	require.NoError(t, source.ReadWindow(t.Context(), p, 0))
 	require.EqualValues(t, 2, denied.Load(), "and the server is asked once only")
@@ -247,7 +259,7 @@ func TestBodyBreaksOff(t *testing.T) {
 			data, p := random(size), make([]byte, size-100)
 			s.window = size
 			s.write(t, "a", data)
-			err := open(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), p, 100)
+			err := openBare(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), p, 100)
 			require.Equal(t, c.ranges, ranges)
 			if c.fails {
 				requireCode(t, transfer.ConnectionLost, err, "body of 1048476 bytes at 100")
@@ -301,27 +313,40 @@ func TestReadEnds(t *testing.T) {
 	s.write(t, "a", random(1000))
 	ctx, cancel := context.WithCancel(t.Context())
 	client := s3.New(s.client.Options(), func(o *s3.Options) { o.HTTPClient = endsWhileRead{o.HTTPClient, cancel} })
-	err := open(t, s.storageOver(t, client, Options{}), "a").ReadWindow(ctx, make([]byte, 1000), 0)
+	err := openBare(t, s.storageOver(t, client, Options{}), "a").ReadWindow(ctx, make([]byte, 1000), 0)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, transfer.Cancelled, transfer.CodeOf(err))
 	require.NotContains(t, err.Error(), "GetObject", "it was the body that was cut")
 }
 
-// TestHeadRefused is on a server that answers GetObject, but not HeadObject, so that there is nothing to explain.
-func TestHeadRefused(t *testing.T) {
+// TestOpenByHead is on a server that does not say the size with the beginning of an object. What is wrong with HeadObject
+// is explained by what GetObject says, if it says something.
+func TestOpenByHead(t *testing.T) {
 	t.Parallel()
 	var refuse atomic.Bool
 	s := fake(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if refuse.Load() && r.Method == http.MethodHead {
+			switch first := r.Header.Get("Range") == *rangeOf(0, firstLength); {
+			case refuse.Load() && r.Method == http.MethodHead:
 				answer(w, 403, "")
-				return
+			case first && r.URL.Path == "/bucket/a":
+				w.Header().Set("Content-Range", "bytes 0-9/*")
+				w.Header().Set("Content-Length", "10")
+				w.WriteHeader(http.StatusPartialContent)
+				_, _ = w.Write(make([]byte, 10))
+			default:
+				next.ServeHTTP(w, r)
 			}
-			next.ServeHTTP(w, r)
 		})
 	})
-	s.write(t, "a", random(10))
+	data := random(10)
+	s.write(t, "a", data)
 	s.write(t, "empty", nil)
+	for path, want := range map[string][]byte{"a": data, "empty": {}} {
+		got, err := storagetest.Read(t.Context(), s.storage(t, Options{}), path)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
 	refuse.Store(true)
 	for _, path := range []string{"a", "empty"} {
 		_, err := s.storage(t, Options{}).Open(t.Context(), path)
@@ -373,7 +398,7 @@ func TestOddAnswers(t *testing.T) {
 				})
 			})
 			s.write(t, "a", []byte(full))
-			err := open(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, n), off)
+			err := openBare(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, n), off)
 			if c.code == "" {
 				require.NoError(t, err)
 				return

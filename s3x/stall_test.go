@@ -303,7 +303,7 @@ func TestStallOnTheWire(t *testing.T) {
 	storage := s.storage(t, Options{StallTimeout: 300 * time.Millisecond})
 	s.write(t, "a", random(1000))
 	d := begin(t, storage, "b", bytes.Repeat([]byte("x"), int(s.window)+1), transfer.CreateOptions{})
-	source := open(t, storage, "a")
+	source := openBare(t, storage, "a")
 	stall.Store(true)
 	requireCode(t, transfer.Stalled, d.write(t.Context(), 0), "")
 	requireCode(t, transfer.Stalled, source.ReadWindow(t.Context(), make([]byte, 1000), 0), "")

@@ -148,3 +148,16 @@ func smallFiles(b *testing.B, c *sftpx.Connector, move func(context.Context, tra
 	group.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "files/s")
 }
+
+// BenchmarkConnect makes a connection to sshd on loopback, logs in and starts SFTP.
+func BenchmarkConnect(b *testing.B) {
+	server := testenv.SSHD(b)
+	for b.Loop() {
+		c, err := sftpx.New(sshdConfig(server))
+		require.NoError(b, err)
+		r, err := c.Connect(b.Context())
+		require.NoError(b, err)
+		require.NoError(b, r.Close())
+		require.NoError(b, c.Close())
+	}
+}

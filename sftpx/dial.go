@@ -23,9 +23,13 @@ type bufferedConn struct {
 	net.Conn
 	r      *bufio.Reader
 	broken atomic.Bool
+	ready  atomic.Bool // the session is made
 }
 
 func (c *bufferedConn) Read(p []byte) (int, error) {
+	if !c.ready.Load() {
+		quickAck(c.Conn)
+	}
 	n, err := c.r.Read(p)
 	if err != nil {
 		c.broken.Store(true)
@@ -104,9 +108,9 @@ func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err
 // handshake agrees on keys, checks the server's and logs in.
 func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	c := s.c
-	buffered := &bufferedConn{Conn: s.raw, r: bufio.NewReaderSize(s.raw, readBuffer)}
+	s.buffered = &bufferedConn{Conn: s.raw, r: bufio.NewReaderSize(s.raw, readBuffer)}
 	l := newLogin(ctx, c.cfg)
-	l.broken = buffered.broken.Load
+	l.broken = s.buffered.broken.Load
 	defer l.end()
 	var keyRefused error
 	config := &ssh.ClientConfig{
@@ -119,7 +123,7 @@ func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan 
 			return keyRefused
 		},
 	}
-	conn, channels, requests, err := ssh.NewClientConn(buffered, c.cfg.Addr, config)
+	conn, channels, requests, err := ssh.NewClientConn(s.buffered, c.cfg.Addr, config)
 	if err != nil {
 		return nil, nil, c.handshakeError(err, keyRefused, l)
 	}
@@ -151,6 +155,7 @@ func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh
 			fmt.Errorf("start SFTP: %w (does a login script print something?)", cleaned(err)))
 	}
 	s.askLimits()
+	s.buffered.ready.Store(true)
 	if every := s.c.cfg.KeepAlive; every > 0 {
 		s.helpers.Go(func() { s.keepAlive(every) })
 	}

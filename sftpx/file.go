@@ -2,6 +2,7 @@ package sftpx
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,6 +82,38 @@ func (f *file) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// settle writes p, the whole file, if there is one to be written, asks for the size if look is set, and closes the file:
+// all without waiting in between, which only servers are asked for that do one thing after the other. The size is -1 if the
+// server does not say it. It is to be called in do.
+func (f *file) settle(p []byte, look bool) (size int64, err error) {
+	at := f.seats[0]
+	var written, looked <-chan reply
+	if len(p) > 0 {
+		written, err = at.lane.askWithNext(fxpWrite, func(b []byte) []byte {
+			b = binary.BigEndian.AppendUint64(appendString(b, at.handle), 0)
+			return append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
+		})
+	}
+	if look && err == nil {
+		looked, err = at.lane.askWithNext(fxpFstat, func(b []byte) []byte { return appendString(b, at.handle) })
+	}
+	if closed := f.close(); err == nil {
+		err = closed
+	}
+	if written != nil {
+		if a := <-written; a.err != nil {
+			err = a.err
+		}
+	}
+	size = -1
+	if looked != nil && err == nil {
+		if a := <-looked; a.err == nil && a.kind == fxpAttrs {
+			size, _, _ = parseAttrs(a.body)
+		}
+	}
+	return size, err
 }
 
 // sync brings what was written to the server's disk (fsync@openssh.com). It is to be called in do.

@@ -25,7 +25,8 @@ func main() {
 		os.Exit(runOurs(os.Args[2:]))
 	}
 	log.SetFlags(0)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// a closed pipe or terminal must not leave servers behind either
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	m, err := parse(os.Args[1:])
 	if err == nil {
@@ -101,7 +102,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	if m.list {
 		return m.printList()
 	}
-	programs, err := findPrograms()
+	programs, err := findPrograms(m.rows)
 	if err != nil {
 		return err
 	}
@@ -113,15 +114,28 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	}
 	m.bed.rcloneFlags = strings.Fields(m.more)
 	defer func() { err = errors.Join(err, m.bed.close(m.keep)) }()
+	results, err := m.measureRows(ctx)
+	text := m.heading() + page(results)
+	if err != nil && len(results) > 0 {
+		fmt.Println(text) // what is complete; the page keeps its whole table
+	}
+	if err != nil {
+		return err
+	}
+	return m.write(text)
+}
+
+// measureRows returns the rows that are complete, also when it fails.
+func (m *measurement) measureRows(ctx context.Context) ([]result, error) {
 	var results []result
 	for _, r := range m.rows {
 		of, err := m.measureRow(ctx, r)
 		if err != nil {
-			return err
+			return results, err
 		}
 		results = append(results, of...)
 	}
-	return m.write(m.heading() + page(results))
+	return results, nil
 }
 
 func (m *measurement) printList() error {
@@ -150,7 +164,7 @@ func (m *measurement) parent() string {
 
 // heading says which command printed what follows, when, where and with what.
 func (m *measurement) heading() string {
-	return fmt.Sprintf("`%s`, %s, on %s:\n\n", m.command, m.began.UTC().Format(time.DateOnly), m.bed.programs.versions())
+	return fmt.Sprintf("`%s`, %s, on %s:\n\n", m.command, m.began.UTC().Format(time.DateOnly), m.bed.paths.versions())
 }
 
 // progress says what was done, and after how long.

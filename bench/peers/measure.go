@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"syscall"
 )
 
 // pair is ours and a peer, one right after the other.
@@ -18,8 +18,8 @@ type pair struct{ ours, peer usage }
 type result struct {
 	row
 	opponent
-	pairs      []pair
-	ours, peer string // command lines
+	pairs []pair
+	shown string // the peer's command line
 }
 
 // measureRow runs ours and each opponent in turns, -repeat times.
@@ -40,16 +40,16 @@ func (m *measurement) measureRow(ctx context.Context, r row) ([]result, error) {
 
 // measurePair runs ours and then the peer, alone on the machine as far as the lock reaches.
 func (m *measurement) measurePair(ctx context.Context, res *result) (err error) {
-	unlock, err := m.locked()
+	unlock, err := m.locked(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	var p pair
-	if p.ours, res.ours, err = m.measure(ctx, res.row, oursClient); err != nil {
+	if p.ours, _, err = m.measure(ctx, res.row, oursClient); err != nil {
 		return err
 	}
-	if p.peer, res.peer, err = m.measure(ctx, res.row, res.client); err != nil {
+	if p.peer, res.shown, err = m.measure(ctx, res.row, res.client); err != nil {
 		return err
 	}
 	res.pairs = append(res.pairs, p)
@@ -57,19 +57,31 @@ func (m *measurement) measurePair(ctx context.Context, res *result) (err error) 
 	return nil
 }
 
-// locked waits for an exclusive lock on the file of -lock, if there is one.
-func (m *measurement) locked() (unlock func(), err error) {
+// locked waits for an exclusive lock on the file of -lock, if there is one. flock(1) waits in its place, because the
+// system call cannot be interrupted, and holds the lock until its input ends.
+func (m *measurement) locked(ctx context.Context) (unlock func(), err error) {
 	if m.lock == "" {
 		return func() {}, nil
 	}
-	f, err := os.OpenFile(m.lock, os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
+	cmd := exec.CommandContext(ctx, "flock", m.lock, "sh", "-c", "echo; exec cat")
+	isolate(cmd)
+	life, errIn := cmd.StdinPipe()
+	said, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut); err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err := cmd.Start(); err != nil {
+		return nil, err
 	}
-	return func() { _ = f.Close() }, nil
+	unlock = func() {
+		_ = life.Close()
+		_ = cmd.Wait()
+	}
+	if _, err := said.Read(make([]byte, 1)); err != nil {
+		unlock()
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", m.lock, err), ctx.Err())
+	}
+	return unlock, nil
 }
 
 // measure lets a client do a row's work, checks what arrived, and removes it. It returns the command line too, as the

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/crypto/ssh"
+	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/s3x"
@@ -146,7 +146,7 @@ func (o *ours) connector() (*sftpx.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := ssh.ParsePrivateKey(private)
+	signer, err := gossh.ParsePrivateKey(private)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (r *result) cells(commands *commandList, goals *tally) []string {
 	ours, peer := r.middle(func(p pair) usage { return p.ours }), r.middle(func(p pair) usage { return p.peer })
 	ratio, least, most := r.ratio()
 	cells := []string{
-		r.work, fmt.Sprintf("%s (%s)", r.client.name, commands.letter(r.peer)), r.rate(ours.wall), r.rate(peer.wall),
+		r.work, fmt.Sprintf("%s (%s)", r.client.name, commands.letter(r.shown)), r.rate(ours.wall), r.rate(peer.wall),
 		number(ratio), number(least) + "–" + number(most), "",
 		r.effort(ours.cpu), r.effort(peer.cpu), number(share(ours.cpu, peer.cpu)), megabytes(ours.memory), megabytes(peer.memory),
 	}

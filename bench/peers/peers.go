@@ -12,11 +12,11 @@ import (
 
 // The clients. Of rclone there are two, because its defaults hash what they copy and its best flags do not.
 var (
-	oursClient    = client{"ours", oursCommand}
-	rcloneDefault = client{"rclone", func(t *task) command { return rcloneCommand(t, nil) }}
-	rcloneBest    = client{"rclone, best flags", func(t *task) command { return rcloneCommand(t, bestFlags(t)) }}
-	openSSH       = client{"OpenSSH sftp", sftpCommand}
-	lftpClient    = client{"lftp", lftpCommand}
+	oursClient    = client{"ours", nil, oursCommand}
+	rcloneDefault = client{"rclone", &rclone, func(t *task) command { return rcloneCommand(t, nil) }}
+	rcloneBest    = client{"rclone, best flags", &rclone, func(t *task) command { return rcloneCommand(t, bestFlags(t)) }}
+	openSSH       = client{"OpenSSH sftp", &sftp, sftpCommand}
+	lftpClient    = client{"lftp", &lftp, lftpCommand}
 )
 
 const fastCipher = "aes128-gcm@openssh.com"
@@ -24,7 +24,7 @@ const fastCipher = "aes128-gcm@openssh.com"
 // oursCommand runs this program's other half.
 func oursCommand(t *task) command {
 	c := command{args: []string{
-		t.bed.programs.self, oursName, "-addr", t.host + ":" + t.port, "-user", t.bed.sshd.user,
+		t.bed.self, oursName, "-addr", t.host + ":" + t.port, "-user", t.bed.sshd.user,
 		"-key", t.bed.sshd.key, "-hostkey", t.bed.sshd.hostKey, "-connections", strconv.Itoa(t.connections),
 	}}
 	prefix := t.source
@@ -64,7 +64,7 @@ func sftpCommand(t *task) command {
 		batch = fmt.Sprintf("%s %s %s\n", verb, filepath.Join(t.source, name), filepath.Join(t.target, name))
 	}
 	return command{
-		args:  []string{t.bed.programs.sftp, "-q", "-F", t.bed.sshd.opensshConf, "-c", fastCipher, "-B", "261120", "-R", "128", "-b", "-", "-P", t.port, t.host},
+		args:  []string{t.bed.paths[&sftp], "-q", "-F", t.bed.sshd.opensshConf, "-c", fastCipher, "-B", "261120", "-R", "128", "-b", "-", "-P", t.port, t.host},
 		input: batch, shownInput: true, children: true,
 	}
 }
@@ -91,7 +91,7 @@ func lftpCommand(t *task) command {
 		"open -u " + t.bed.sshd.user + ",x sftp://" + t.host + ":" + t.port,
 		do,
 	}, "; ")
-	return command{args: []string{t.bed.programs.lftp, "-c", script}, children: true}
+	return command{args: []string{t.bed.paths[&lftp], "-c", script}, children: true}
 }
 
 // rcloneCommand copies a folder.
@@ -107,25 +107,31 @@ func rcloneCommand(t *task, flags []string) command {
 	case toS3:
 		from, to = "sshd:"+from, "s3:"+to
 	}
-	c := command{args: append([]string{t.bed.programs.rclone, "copy", from, to}, flags...)}
+	c := command{args: append([]string{t.bed.paths[&rclone], "copy", from, to}, flags...)}
 	c.env = []string{"RCLONE_CONFIG=" + filepath.Join(t.bed.folder, "rclone.conf"), "RCLONE_SFTP_HOST=" + t.host, "RCLONE_SFTP_PORT=" + t.port}
 	return c
 }
 
-// bestFlags are rclone's fastest ones for a task, of all that were tried.
+// bestFlags are rclone's fastest ones for a task, of all that were tried: several files in flight on each of few
+// connections, because handshakes cost most, no temporary names, and of a large file several parts at once. Uploads in
+// parts (--sftp-multithread-upload) are three times slower at a distance than whole ones.
 func bestFlags(t *task) []string {
 	flags := []string{
 		"--sftp-disable-hashcheck", "--ignore-checksum", "--sftp-chunk-size=255k", "--sftp-concurrency=64",
-		"--sftp-ciphers=" + fastCipher, "--sftp-set-modtime=false", "--no-check-dest", "--no-update-dir-modtime",
+		"--sftp-ciphers=" + fastCipher, "--sftp-set-modtime=false", "--no-check-dest", "--no-traverse",
+		"--no-update-dir-modtime", "--inplace", "--buffer-size=0",
 	}
-	if t.data.files > 1 {
+	switch {
+	case t.data.files > 1 && t.roundTrip == 0:
+		flags = append(flags, "--transfers=8", "--checkers=2", "--sftp-connections=4")
+	case t.data.files > 1:
 		flags = append(flags, "--transfers=32", "--checkers=32")
-	}
-	if t.retrieves() && t.data.files == 1 && t.roundTrip > 0 {
+	case t.direction == down && t.roundTrip > 0:
 		flags = append(flags, "--multi-thread-streams="+strconv.Itoa(max(t.connections, 4)), "--multi-thread-cutoff=1M")
 	}
 	if t.usesS3() {
-		flags = append(flags, "--s3-upload-concurrency=4", "--s3-chunk-size=16M", "--s3-disable-checksum", "--s3-no-head")
+		flags = append(flags, "--s3-upload-concurrency=4", "--s3-chunk-size=16M", "--s3-disable-checksum", "--s3-no-head",
+			"--s3-use-unsigned-payload=true")
 	}
 	return append(flags, t.bed.rcloneFlags...)
 }

@@ -3,8 +3,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,27 +38,32 @@ type usage struct {
 }
 
 // run runs the program in a process group of its own. An error has what the program said.
-func (c command) run(ctx context.Context) (usage, error) {
+func (c command) run(ctx context.Context) (u usage, err error) {
+	said, err := os.CreateTemp("", "bench-said") // a file: the end of a pipe might come later than that of the program
+	if err != nil {
+		return u, err
+	}
+	defer func() { err = errors.Join(err, said.Close(), os.Remove(said.Name())) }()
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Stdin = strings.NewReader(c.input)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = said, said
 	isolate(cmd)
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return usage{}, err
+		return u, err
 	}
 	ended := make(chan struct{})
 	peak := make(chan int64, 1)
 	go func() { peak <- watchMemory(cmd.Process.Pid, c.children, ended) }()
-	err := cmd.Wait()
-	u := usage{wall: time.Since(began)}
+	err = cmd.Wait()
+	u.wall = time.Since(began)
 	close(ended)
 	u.memory = <-peak
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if err != nil {
-		return u, fmt.Errorf("%s: %w\n%s", strings.Join(c.args, " "), err, said.Bytes())
+		text, _ := os.ReadFile(said.Name())
+		return u, fmt.Errorf("%s: %w\n%s", strings.Join(c.args, " "), err, text)
 	}
 	return u, nil
 }

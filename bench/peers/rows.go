@@ -31,6 +31,10 @@ type row struct {
 	opponents   []opponent
 }
 
+func (r *row) retrieves() bool { return r.direction == down || r.direction == toS3 }
+
+func (r *row) usesS3() bool { return r.direction == fromS3 || r.direction == toS3 }
+
 // opponent is a peer and how many times as fast as it we want to be. Without a goal the line shows what to expect.
 type opponent struct {
 	client client

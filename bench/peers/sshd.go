@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/ssh"
+	gossh "golang.org/x/crypto/ssh"
 )
 
 const serverPatience = 10 * time.Second
@@ -134,15 +134,15 @@ func writeKey(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	block, err := ssh.MarshalPrivateKey(private, "")
+	block, err := gossh.MarshalPrivateKey(private, "")
 	if err != nil {
 		return "", err
 	}
-	public, err := ssh.NewPublicKey(private.Public())
+	public, err := gossh.NewPublicKey(private.Public())
 	if err != nil {
 		return "", err
 	}
-	line := ssh.MarshalAuthorizedKey(public)
+	line := gossh.MarshalAuthorizedKey(public)
 	return string(line), errors.Join(
 		os.WriteFile(path, pem.EncodeToMemory(block), 0o600),
 		os.WriteFile(path+".pub", line, 0o600))

@@ -13,6 +13,7 @@ import (
 // client is a program that moves files: ours, or a peer.
 type client struct {
 	name    string
+	program *program // that must be there; nil for ours
 	command func(*task) command
 }
 
@@ -75,19 +76,15 @@ func (t *task) arrived() string {
 	return t.target
 }
 
-func (t *task) retrieves() bool { return t.direction == down || t.direction == toS3 }
-
-func (t *task) usesS3() bool { return t.direction == fromS3 || t.direction == toS3 }
-
 // shown is a command line as the page has it, without this run's names.
 func (t *task) shown(c command) string {
-	line := strings.Join(c.args, " ")
+	line := filepath.Base(c.args[0]) + " " + strings.Join(c.args[1:], " ")
 	if c.input != "" && c.shownInput {
 		line += " <<< '" + strings.TrimSpace(c.input) + "'"
 	}
 	return strings.NewReplacer(
 		t.source, "SOURCE", t.target, "TARGET", path.Dir(t.target), "TARGETS", t.data.names()[0], "FILE",
-		t.bed.programs.rclone, "rclone", t.bed.sshd.opensshConf, "CONFIG", t.bed.sshd.user+",", "USER,",
+		t.bed.sshd.opensshConf, "CONFIG", t.bed.sshd.user+",", "USER,",
 		t.host+":"+t.port, "HOST", t.port, "PORT", t.host, "HOST",
 	).Replace(line)
 }
