@@ -88,7 +88,6 @@ func lftpCommand(t *task) command {
 		"set cmd:fail-exit yes",
 		"set sftp:connect-program \"ssh -a -x -F " + t.bed.sshd.opensshConf + " -c " + fastCipher + "\"",
 		"set sftp:max-packets-in-flight 128",
-
 		"open -u " + t.bed.sshd.user + ",x sftp://" + t.host + ":" + t.port,
 		do,
 	}, "; ")
