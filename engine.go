@@ -18,9 +18,9 @@ const (
 	storeTimeout    = 10 * time.Second // one call to the Store
 	storeRetryFirst = 100 * time.Millisecond
 	storeRetryLast  = 5 * time.Second
-	giveUpAfter     = 5 * time.Second      // trying to reach the Store, once the node was told to end at once
-	largestBatch    = 1000                 // changes in one call to the Store
-	outcomeDelay    = 2 * time.Millisecond // that an outcome waits for others before it is written
+	giveUpAfter     = 5 * time.Second  // trying to reach the Store, once the node was told to end at once
+	largestBatch    = 1000             // changes in one call to the Store
+	outcomeDelay    = time.Millisecond // that an outcome waits for others before it is written
 )
 
 // Why a running file is ended before its time.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,22 +51,6 @@ func (blankFile) Checkpoint() []byte                               { return nil 
 func (blankFile) Commit(context.Context, [sha256.Size]byte) error  { return nil }
 func (blankFile) Abort(context.Context) error                      { return nil }
 
-// frequent counts the calls by which the engine works with its Store.
-type frequent struct {
-	store.Store
-	claims, updates atomic.Int64
-}
-
-func (f *frequent) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
-	f.claims.Add(1)
-	return f.Store.Claim(ctx, r)
-}
-
-func (f *frequent) Update(ctx context.Context, c []store.Change) ([]error, error) {
-	f.updates.Add(1)
-	return f.Store.Update(ctx, c)
-}
-
 // inACall is how many files the benchmarks submit in one call.
 const inACall = 10_000
 
@@ -100,7 +83,7 @@ func await(b *testing.B, client *transfer.Client, ids []string) {
 // costs in our storage, at the partner and in the engine.
 func BenchmarkSmallFiles(b *testing.B) {
 	local, remote := transfer.NewMemory(), transfer.NewMemory()
-	calls := &frequent{Store: store.NewMemory()}
+	calls := &tally{Store: store.NewMemory()}
 	client, err := transfer.New(transfer.Config{Storage: local, Store: calls, Connectors: map[string]transfer.Connector{"acme": neighbour{remote}}})
 	require.NoError(b, err)
 	for i := range b.N {
@@ -118,7 +101,7 @@ func BenchmarkSmallFiles(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "files/s")
 }
 
-func reportCalls(b *testing.B, calls *frequent, n int) {
+func reportCalls(b *testing.B, calls *tally, n int) {
 	b.Helper()
 	b.ReportMetric(float64(calls.claims.Load())*1000/float64(n), "claims/1000files")
 	b.ReportMetric(float64(calls.updates.Load())*1000/float64(n), "updates/1000files")
@@ -146,7 +129,7 @@ func BenchmarkQueue(b *testing.B) {
 // moveQueue submits n files to as many connectors, and then moves them.
 func moveQueue(b *testing.B, n, connectors int) {
 	b.Helper()
-	calls := &frequent{Store: store.NewMemory()}
+	calls := &tally{Store: store.NewMemory()}
 	cfg := transfer.Config{Storage: blank{}, Store: calls, Connectors: make(map[string]transfer.Connector)}
 	for i := range connectors {
 		cfg.Connectors[fmt.Sprint("acme", i)] = neighbour{blank{}}

@@ -72,7 +72,7 @@ func (e *engine) nextOutcome(n int) *job {
 		return j
 	default:
 	}
-	if n == 0 || n >= e.count()/4 {
+	if n == 0 || n >= e.count()/8 {
 		return nil
 	}
 	late := time.NewTimer(outcomeDelay)

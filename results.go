@@ -354,9 +354,10 @@ func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, 
 	watch, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	finished := c.cfg.Store.Watch(watch, store.FilesFinished)
-	poll := time.NewTicker(min(c.cfg.PollInterval, waitInterval))
+	poll := time.NewTimer(0)
 	defer poll.Stop()
 	var s TransferSummary
+	var pace pace
 	for {
 		counts, err := c.cfg.Store.CountFiles(ctx, store.Query{TransferID: transferID})
 		if err != nil {
@@ -365,8 +366,10 @@ func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, 
 		if s = summarize(counts); s.Completed+s.Failed == s.Files {
 			return s, nil
 		}
+		left := s.Files - s.Completed - s.Failed
+		poll.Reset(pace.next(left, min(c.cfg.PollInterval, waitInterval)))
 		hint := finished
-		if s.Files-s.Completed-s.Failed > manyFiles {
+		if left > manyFiles {
 			hint = nil // each count costs the Store something, and many files finish in a moment
 		}
 		select {
@@ -384,3 +387,23 @@ const waitInterval = 100 * time.Millisecond
 
 // manyFiles is how many must be left for Wait to look at intervals only, and not after each hint.
 const manyFiles = 100
+
+// shortestWait is how soon Wait looks again, when only few are left above manyFiles.
+const shortestWait = 5 * time.Millisecond
+
+// pace is how fast files finish.
+type pace struct {
+	left int       // when Wait looked last
+	at   time.Time // which was then
+}
+
+// next returns the time until manyFiles are left at the present pace, or longest if that comes first.
+func (p *pace) next(left int, longest time.Duration) time.Duration {
+	before := *p
+	*p = pace{left, time.Now()}
+	if done := before.left - left; done > 0 && left > manyFiles {
+		ahead := float64(p.at.Sub(before.at)) * float64(left-manyFiles) / float64(done)
+		return time.Duration(min(max(ahead, float64(shortestWait)), float64(longest)))
+	}
+	return longest
+}

@@ -159,6 +159,21 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestStreamEndsWithinWindow has windows that do not end where the first answer does.
+func TestStreamEndsWithinWindow(t *testing.T) {
+	const window = 5 << 20
+	o := &wireObject{size: 4 * window}
+	o.onWire(t, func(t *testing.T, _ *Storage, f transfer.Source) {
+		got, want := make([]byte, window), make([]byte, window)
+		for off := int64(0); off < o.size; off += window {
+			require.NoError(t, f.ReadWindow(t.Context(), got, off))
+			contentAt(want, off)
+			require.True(t, bytes.Equal(want, got), "at %d", off)
+		}
+		require.Equal(t, []string{"0-8388607", "8388608-10485759", "10485760-20971519"}, o.asked())
+	})
+}
+
 // TestStreamAtOnce reads windows in order, several at once, so that they overtake each other now and then.
 func TestStreamAtOnce(t *testing.T) {
 	t.Parallel()

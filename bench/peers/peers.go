@@ -69,7 +69,8 @@ func sftpCommand(t *task) command {
 	}
 }
 
-// lftpCommand is lftp with several connections where it can use them: for many files, and for one that it retrieves.
+// lftpCommand is lftp with several connections where it can use them: for many files, and for one that it retrieves. Its
+// sftp:size-write stays as it is: with a larger one it waits for more to send before each packet.
 func lftpCommand(t *task) command {
 	name := t.data.names()[0]
 	var do string
@@ -87,7 +88,6 @@ func lftpCommand(t *task) command {
 		"set cmd:fail-exit yes",
 		"set sftp:connect-program \"ssh -a -x -F " + t.bed.sshd.opensshConf + " -c " + fastCipher + "\"",
 		"set sftp:max-packets-in-flight 128",
-		"set sftp:size-read 0x3fc00", "set sftp:size-write 0x3fc00",
 		"open -u " + t.bed.sshd.user + ",x sftp://" + t.host + ":" + t.port,
 		do,
 	}, "; ")
