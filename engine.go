@@ -70,7 +70,7 @@ func newEngine(cfg Config) *engine {
 		buffers:  newBuffers(cfg.MemoryBudget, cfg.WindowSize),
 		stopping: make(chan struct{}),
 		waiting:  make(chan *job),
-		outcomes: make(chan *job, cfg.MaxFiles),
+		outcomes: make(chan *job, min(cfg.MaxFiles, largestBatch)),
 		freed:    make(chan struct{}, 1),
 		flush:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),

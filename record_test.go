@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -88,4 +89,17 @@ func TestOneSlowFileDoesNotHoldUpTheRest(t *testing.T) {
 		_, err = client.Wait(t.Context(), id)
 		require.NoError(t, err)
 	})
+}
+
+func TestMaxFilesMayBeAsLargeAsItGets(t *testing.T) {
+	t.Parallel()
+	local := transfer.NewMemory()
+	partner := transfertest.NewConnector(transfer.NewMemory(), transfertest.ConnectorOptions{MaxFiles: math.MaxInt})
+	client, err := transfer.New(transfer.Config{Storage: local, MaxFiles: math.MaxInt, Connectors: map[string]transfer.Connector{"acme": partner}})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	summary, err := client.Wait(t.Context(), sendMany(t, client, local, 3000))
+	require.NoError(t, err)
+	require.Equal(t, 3000, summary.Completed)
+	require.NoError(t, client.Shutdown(t.Context()))
 }
