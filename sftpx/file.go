@@ -135,7 +135,7 @@ func (f *file) move(ctx context.Context, p []byte, off int64) error {
 	}
 	f.mu.Lock()
 	f.windows = append(f.windows, w)
-	if !f.grows && f.wanted() > 1 {
+	if !f.grows && f.wanted().lanes > 1 {
 		f.grows = f.s.spawn(f.recruit)
 	}
 	f.mu.Unlock()
@@ -256,17 +256,27 @@ const (
 	mostLanes = 12
 	// laneTrip is the round trip from which on one lane is too narrow: at 5 ms it is good for 400 MiB/s.
 	laneTrip = 5_000_000 // ns
+	// nearShare is how much there must be to do, in bytes, for a second connection nearby: encryption is work for one
+	// processor on each side of a connection.
+	nearShare = 128 << 20
 	// laneShare is how much a lane must have to do, in bytes, to be worth while.
 	laneShare = 4 << 20
 )
 
-// wanted is how many lanes the rest of the file is worth. mu is locked.
-func (f *file) wanted() int {
-	trip := f.s.trip.Load()
-	if f.same == nil || trip < laneTrip {
-		return 1
+// reach is how many lanes a file wants: in all, on its own connection, and on each other one.
+type reach struct{ lanes, own, others int }
+
+// wanted is what the rest of the file is worth. mu is locked.
+func (f *file) wanted() reach {
+	rest, trip := f.size-f.asked.Load(), f.s.trip.Load()
+	switch {
+	case f.same == nil:
+	case trip >= laneTrip:
+		return reach{int(min(mostLanes, trip/laneTrip+1, rest/laneShare+1)), 4, 2}
+	case rest >= nearShare:
+		return reach{2, 1, 1}
 	}
-	return int(min(mostLanes, trip/laneTrip+1, (f.size-f.asked.Load())/laneShare+1))
+	return reach{1, 1, 1}
 }
 
 // join opens the file on one more lane.

@@ -2,7 +2,7 @@ package sftpx
 
 // lanes returns the lanes that a file may use whose first one is on own, and has more made if they are fewer than want.
 // changed is closed when there may be others.
-func (p *pool) lanes(own *session, want int) (all []*lane, changed <-chan struct{}) {
+func (p *pool) lanes(own *session, want reach) (all []*lane, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	coming := p.dialling
@@ -10,22 +10,19 @@ func (p *pool) lanes(own *session, want int) (all []*lane, changed <-chan struct
 		if s.broken() != nil {
 			continue
 		}
-		most := lanesOfOthers
+		most := want.others
 		if s == own {
-			most = mostLanesEach
+			most = want.own
 		}
-		p.widen(s, min(want, most))
+		p.widen(s, min(want.lanes, most))
 		all = append(all, s.lanes...)
 		coming += s.widening
 	}
-	for have := len(all) + coming; have < want; have++ {
+	for have := len(all) + coming; have < want.lanes; have++ {
 		p.grow()
 	}
 	return all, p.changed
 }
-
-// lanesOfOthers is how many lanes a file makes on each connection but its own.
-const lanesOfOthers = 2
 
 // widen has lanes made until there are as many as wanted, or as there may be. p.mu is locked.
 func (p *pool) widen(s *session, want int) {
