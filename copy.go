@@ -158,10 +158,11 @@ func (c *copier) runMany(ctx context.Context) error {
 	return err
 }
 
-// places is how many windows are in memory at once: no more than the stages can work on.
+// places is how many windows are in memory at once: no more than the sides can work on. Hashing is so much quicker that it
+// needs none of its own.
 func (c *copier) places() int {
 	side := func(concurrency int) int { return min(max(1, concurrency), c.inFlight) }
-	return min(c.inFlight, side(c.src.Concurrency())+1+side(c.dst.Concurrency()))
+	return min(c.inFlight, side(c.src.Concurrency())+side(c.dst.Concurrency()))
 }
 
 // readAll asks for the windows in order, as many at once as the source allows.

@@ -187,5 +187,5 @@ func (s *session) concurrency() int {
 	case s.trip.Load() < laneTrip:
 		return 2
 	}
-	return 4
+	return 3
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/seed62b9dc43/transfer/s3x"
 )
 
 // Buckets of the gateway.
@@ -64,7 +66,7 @@ func newS3Client(endpoint, accessKey, secretKey string) *s3.Client {
 		BaseEndpoint: aws.String(endpoint),
 		UsePathStyle: true,
 		Credentials:  credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
-	})
+	}, s3x.WithConnections(128))
 }
 
 // upload puts a dataset into the source bucket, unless it is there.

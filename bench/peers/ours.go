@@ -138,7 +138,7 @@ func (o *ours) storage() (transfer.Storage, error) {
 	}
 	client := newS3Client(o.endpoint, os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"))
 	bucket, prefix, _ := strings.Cut(o.bucket, "/")
-	return s3x.New(client, s3x.Options{Bucket: bucket, Prefix: prefix})
+	return s3x.New(client, s3x.Options{Bucket: bucket, Prefix: prefix, Payload: s3x.PayloadUnsigned, Checksum: s3x.ChecksumCRC32})
 }
 
 func (o *ours) connector() (*sftpx.Connector, error) {
