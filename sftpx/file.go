@@ -177,19 +177,21 @@ const (
 	// laneWrites is how much a lane may have to be acknowledged where there are several: more would wait for the channel's
 	// window, and hold up the other lanes.
 	laneWrites = channelWindow - 255<<10
-	laneReads  = 2 * channelWindow
+	// laneBytes is how much of one file a lane may have under way otherwise. Nearby, half of it: what a server has to read
+	// ahead of what it can send leaves the processor's cache, and costs both sides a third more.
+	laneBytes = 2 * channelWindow
 )
 
 func (f *file) limit() limit {
 	packet := f.s.packetSize()
-	l := limit{min(max(leastInFlight, channelWindow/packet), mostInFlight), mostInFlight * largePacket}
+	l := limit{min(max(leastInFlight, channelWindow/packet), mostInFlight), laneBytes}
 	switch {
 	case f.inTurn:
 		l.requests = 1
 	case len(f.seats) > 1 && f.write:
 		l.bytes = laneWrites
-	case len(f.seats) > 1:
-		l.bytes = laneReads
+	case !f.write && f.s.trip.Load() < laneTrip:
+		l.bytes = laneBytes / 2
 	}
 	return l
 }
