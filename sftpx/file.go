@@ -30,6 +30,7 @@ type file struct {
 	tried   []*lane    // that it is on, or was to be
 	windows []*window  // under way
 	grows   bool       // recruit was started
+	settled bool       // there will be no more lanes
 	joining int        // seats that are being made
 	joined  *sync.Cond // joining has become less
 	closing bool
@@ -237,7 +238,7 @@ func (f *file) joinAll(lanes []*lane) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range lanes {
-		if f.closing || f.same == nil || len(f.seats)+f.joining >= mostLanes {
+		if f.closing || f.settled || len(f.seats)+f.joining >= mostLanes {
 			return false
 		}
 		if slices.ContainsFunc(f.tried, func(other *lane) bool { return other == l }) || !f.s.c.pool.enter(l.s) {
@@ -250,7 +251,7 @@ func (f *file) joinAll(lanes []*lane) bool {
 			f.s.c.pool.leave(l.s)
 		}
 	}
-	return !f.closing && f.same != nil
+	return !f.closing && !f.settled
 }
 
 const (
@@ -272,7 +273,7 @@ type reach struct{ lanes, own, others int }
 func (f *file) wanted() reach {
 	rest, trip := f.size-f.asked.Load(), f.s.trip.Load()
 	switch {
-	case f.same == nil:
+	case f.same == nil || f.settled:
 	case trip >= laneTrip:
 		return reach{int(min(mostLanes, trip/laneTrip+1, rest/laneShare+1)), 4, 2}
 	case rest >= nearShare:
@@ -302,7 +303,7 @@ func (f *file) join(l *lane) {
 	f.joining--
 	f.joined.Broadcast()
 	if err != nil {
-		f.same = nil // quietly: one lane will do
+		f.settled = true // quietly: fewer lanes will do
 		f.s.c.pool.leave(l.s)
 		f.s.c.log.Debug("sftp file stays on fewer lanes", "server", f.s.c.url, "lanes", len(f.seats), "error", err)
 		return

@@ -61,10 +61,11 @@ func (s *session) widen() {
 	} else {
 		s.widest = len(s.lanes)
 	}
+	have := len(s.lanes)
 	p.change()
 	p.mu.Unlock()
 	if err != nil {
-		s.c.log.Debug("sftp server gives no further channel", "server", s.c.url, "channels", s.widest, "error", err)
+		s.c.log.Debug("sftp server gives no further channel", "server", s.c.url, "channels", have, "error", err)
 		return
 	}
 	l.run()
