@@ -213,13 +213,17 @@ func (h *handler) serve(control *http.ResponseController, w http.ResponseWriter,
 	if err := h.admit(r, who, name, body); err != nil {
 		return nil, err
 	}
+	request, err := op.parse(body, h.cfg.Strict)
+	if err != nil {
+		return nil, err
+	}
 	if !h.requests.take(1) {
 		return nil, tooMany("requests")
 	}
 	defer h.requests.give(1)
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
 	defer cancel()
-	return op(ctx, h, body)
+	return op.do(ctx, h, request)
 }
 
 // admit verifies who has sent the request, and whether they may.
@@ -258,13 +262,13 @@ func route(r *http.Request) (string, operation, error) {
 	name, ours := strings.CutPrefix(r.Header.Get(targetHeader), targetPrefix)
 	op, known := operations[name]
 	if !ours || !known || r.Method != http.MethodPost {
-		return "", nil, failure{http.StatusNotFound, "UnknownOperationException", "The requested operation is not recognized by the service."}
+		return "", op, failure{http.StatusNotFound, "UnknownOperationException", "The requested operation is not recognized by the service."}
 	}
 	if given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || given != contentType {
-		return "", nil, failure{http.StatusUnsupportedMediaType, "UnsupportedMediaTypeException", "The Content-Type must be " + contentType}
+		return "", op, failure{http.StatusUnsupportedMediaType, "UnsupportedMediaTypeException", "The Content-Type must be " + contentType}
 	}
 	if r.URL.RawQuery != "" {
-		return "", nil, failure{http.StatusForbidden, "IncompleteSignatureException", "Requests with a query string, presigned ones among them, are not supported: sign the headers."}
+		return "", op, failure{http.StatusForbidden, "IncompleteSignatureException", "Requests with a query string, presigned ones among them, are not supported: sign the headers."}
 	}
 	return name, op, nil
 }

@@ -6,38 +6,6 @@ import (
 	"github.com/seed62b9dc43/transfer"
 )
 
-// operation answers one of AWS's operations.
-type operation func(ctx context.Context, h *handler, body []byte) (any, error)
-
-// operations are those that there are, by name.
-var operations = map[string]operation{
-	"StartFileTransfer":       serve((*handler).startFileTransfer),
-	"ListFileTransferResults": serve((*handler).listFileTransferResults),
-}
-
-// serve makes an operation of a method: the request is decoded and checked first.
-func serve[In, Out any](do func(*handler, context.Context, *In) (*Out, error)) operation {
-	return func(ctx context.Context, h *handler, body []byte) (any, error) {
-		in := new(In)
-		if err := decode(body, in); err != nil {
-			return nil, err
-		}
-		if err := check(in, h.cfg.Strict); err != nil {
-			return nil, err
-		}
-		return do(h, ctx, in)
-	}
-}
-
-// value is what an optional member says, or else the zero value: a member that is absent and its default are the same
-// to the Client.
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
 type startFileTransferRequest struct {
 	ConnectorID         *string      `json:"ConnectorId" shape:"ConnectorId,required"`
 	SendFilePaths       []string     `json:"SendFilePaths" shape:"FilePaths"`
