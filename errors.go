@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Code says why a file failed. It is an error itself, so errors.Is(err, transfer.RetrieveFileNotFound) works on
@@ -201,19 +200,6 @@ func (e *InvalidRequestException) Error() string { return describe(e.ErrorCode()
 
 // ErrorCode returns "InvalidRequestException".
 func (*InvalidRequestException) ErrorCode() string { return "InvalidRequestException" }
-
-// ThrottlingException says that there were too many requests; the same one may succeed after RetryAfter. Nothing was
-// stored (AWS API reference, whose SDKs lose the message).
-type ThrottlingException struct {
-	Message    string
-	RetryAfter time.Duration // how long to wait; 0: unknown
-}
-
-// Error describes the exception as AWS's SDKs do.
-func (e *ThrottlingException) Error() string { return describe(e.ErrorCode(), e.Message) }
-
-// ErrorCode returns "ThrottlingException".
-func (*ThrottlingException) ErrorCode() string { return "ThrottlingException" }
 
 // InternalServiceError says that the engine failed in a way that is not the caller's doing (AWS API reference).
 type InternalServiceError struct {
