@@ -62,24 +62,23 @@ func (s *session) close() error {
 	return s.remote.Close()
 }
 
-// session makes a session of a connector; probe is the number of the probe that it is for, or 0.
-func (e *engine) session(connectorID string, probe int) *session {
-	return &session{connector: e.cfg.Connectors[connectorID], connected: func(ctx context.Context, err error) {
-		e.noteConnection(ctx, connectorID, probe, err)
+// session makes a session of a partner; probe is the number of the probe that it is for, or 0.
+func (e *engine) session(p *partner, probe int) *session {
+	return &session{connector: p.conn, connected: func(ctx context.Context, err error) {
+		e.noteConnection(ctx, p, probe, err)
 	}}
 }
 
-// noteConnection keeps the connector's breaker up to date. A connection that was given up on says nothing.
-func (e *engine) noteConnection(ctx context.Context, connectorID string, probe int, err error) {
-	b := e.breakers[connectorID]
+// noteConnection keeps the partner's breaker up to date. A connection that was given up on says nothing.
+func (e *engine) noteConnection(ctx context.Context, p *partner, probe int, err error) {
 	switch {
 	case err == nil:
-		if b.reached() {
-			e.cfg.Logger.Info("partner can be reached again", "connector", connectorID)
+		if p.breaker.reached() {
+			e.cfg.Logger.Info("partner can be reached again", "connector", p.id)
 		}
 	case ctx.Err() == nil:
-		if pause := b.missed(time.Now(), probe); pause > 0 {
-			e.cfg.Logger.Warn("no session with the partner, which is left alone", "connector", connectorID, "pause", pause, "error", err)
+		if pause := p.breaker.missed(time.Now(), probe); pause > 0 {
+			e.cfg.Logger.Warn("no session with the partner, which is left alone", "connector", p.id, "pause", pause, "error", err)
 		}
 	}
 }
