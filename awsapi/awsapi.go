@@ -286,11 +286,11 @@ func (h *handler) logFailure(r *http.Request, id string, e *exception, err error
 	}
 }
 
-// answer writes what a request gets, or else the status alone.
+// answer writes what a request gets.
 func answer(w http.ResponseWriter, status int, out any) {
-	body, err := json.Marshal(out)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"__type":"InternalServiceError"}`)
+	var body []byte
+	if out != nil {
+		body, _ = json.Marshal(out) // texts, numbers and lists of them
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)

@@ -42,6 +42,7 @@ func exceptionOf(err error) exception {
 		wrong     *transfer.InvalidRequestException
 		notFound  *transfer.ResourceNotFoundException
 		throttled *transfer.ThrottlingException
+		badToken  *transfer.InvalidNextTokenException
 		away      *transfer.ServiceUnavailableException
 	)
 	switch {
@@ -52,6 +53,8 @@ func exceptionOf(err error) exception {
 	case errors.As(err, &notFound):
 		return exception{Type: notFound.ErrorCode(), Message: notFound.Message, status: http.StatusBadRequest,
 			Resource: notFound.Resource, ResourceType: notFound.ResourceType}
+	case errors.As(err, &badToken):
+		return exception{Type: badToken.ErrorCode(), Message: badToken.Message, status: http.StatusBadRequest}
 	case errors.As(err, &throttled):
 		return exception{Type: throttled.ErrorCode(), Message: throttled.Message, status: http.StatusBadRequest,
 			RetryAfterSeconds: seconds(throttled.RetryAfter), retryAfter: throttled.RetryAfter}

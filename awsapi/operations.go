@@ -12,14 +12,30 @@ type operation struct {
 var operations = map[string]operation{
 	"StartFileTransfer":       serve((*handler).startFileTransfer),
 	"ListFileTransferResults": serve((*handler).listFileTransferResults),
+	"StartDirectoryListing":   serve((*handler).startDirectoryListing),
+	"StartRemoteDelete":       serve((*handler).startRemoteDelete),
+	"StartRemoteMove":         serve((*handler).startRemoteMove),
+	"CreateConnector":         serve((*handler).createConnector),
+	"UpdateConnector":         serve((*handler).updateConnector),
+	"DescribeConnector":       serve((*handler).describeConnector),
+	"ListConnectors":          serve((*handler).listConnectors),
+	"DeleteConnector":         serve((*handler).deleteConnector),
+	"TestConnection":          serve((*handler).testConnection),
 }
 
-// serve makes an operation of a method.
+// empty is the answer of an operation that has none: a body of no bytes.
+type empty struct{}
+
+// serve makes an operation of a method. An answer that is nil has no body.
 func serve[In, Out any](do func(*handler, context.Context, *In) (*Out, error)) operation {
 	return operation{
 		newRequest: func() any { return new(In) },
 		do: func(ctx context.Context, h *handler, request any) (any, error) {
-			return do(h, ctx, request.(*In))
+			out, err := do(h, ctx, request.(*In))
+			if err != nil || out == nil {
+				return nil, err
+			}
+			return out, nil
 		},
 	}
 }

@@ -125,7 +125,9 @@ func TestSignatures(t *testing.T) {
 		{name: "other host", after: func(r *http.Request) { r.Host = "other.example" }, want: "InvalidSignatureException"},
 		{name: "other path", after: func(r *http.Request) { r.RequestURI = "/other" }, want: "InvalidSignatureException"},
 		{name: "other operation", after: func(r *http.Request) { r.Header.Set("X-Amz-Target", "TransferService.StartFileTransfer") }, want: "InvalidSignatureException"},
-		{name: "other body", after: func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(strings.Replace(listBody, "none", "nine", 1))) }, want: "InvalidSignatureException"},
+		{name: "other body", after: func(r *http.Request) {
+			r.Body = io.NopCloser(strings.NewReader(strings.Replace(listBody, "none", "nine", 1)))
+		}, want: "InvalidSignatureException"},
 		{name: "wrong body hash", before: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }, want: "InvalidSignatureException"},
 		{name: "second value", after: func(r *http.Request) { r.Header.Add("X-Amz-Target", "TransferService.StartFileTransfer") }, want: "InvalidSignatureException"},
 
