@@ -53,8 +53,8 @@ type Config struct {
 	// MaxBody bounds the body of a request, in bytes; a larger one is answered with status 413. Default 4 MiB.
 	MaxBody int64
 
-	// MaxBodies bounds the bodies of all requests that are under way, in bytes, more than MaxBody. What is above gets a
-	// ThrottlingException. Default: 64 MiB, or twice MaxBody if that is more.
+	// MaxBodies bounds the bodies of all requests that are under way, in bytes, more than MaxBody. Those of up to 4 KiB
+	// do not count. What is above gets a ThrottlingException. Default: 64 MiB, or twice MaxBody if that is more.
 	MaxBodies int64
 
 	// MaxRequests is how many requests are worked on at once, not counting those that still arrive. What is above gets
@@ -203,8 +203,8 @@ func (h *handler) serve(control *http.ResponseController, w http.ResponseWriter,
 			return nil, err
 		}
 	}
-	body, err := h.readBody(w, r)
-	defer h.bodies.give(int64(cap(body)))
+	body, held, err := h.readBody(w, r)
+	defer h.bodies.give(held)
 	if err != nil {
 		return nil, err
 	}

@@ -7,36 +7,41 @@ import (
 	"os"
 )
 
-// firstPiece is what is held for a body before any of it has come.
+// firstPiece is what every body gets. Most requests are smaller, and so come through while large ones take up all of
+// MaxBodies.
 const firstPiece = 4 << 10
 
 // readBody reads the body within MaxBody and MaxBodies. A buffer grows with what has come, not with what was promised,
-// so that a slow client holds little. The caller gives back the capacity of what is returned, also with an error.
-func (h *handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// so that a slow client holds little. The caller gives back what is held, also with an error.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, held int64, err error) {
+	defer func() {
+		if err != nil {
+			w.Header().Set("Connection", "close") // or the server would read on
+		}
+	}()
 	if r.ContentLength > h.cfg.MaxBody {
-		w.Header().Set("Connection", "close") // or the server would read on
-		return nil, tooLarge()
+		return nil, 0, tooLarge()
 	}
 	in := http.MaxBytesReader(w, r.Body, h.cfg.MaxBody)
-	var body []byte
+	body = make([]byte, 0, min(firstPiece, h.cfg.MaxBody+1))
 	for {
-		if len(body) == cap(body) {
-			larger := int(min(max(firstPiece, 2*int64(cap(body))), h.cfg.MaxBody+1)) // one more tells what is too large
-			if !h.bodies.take(int64(larger - cap(body))) {
-				w.Header().Set("Connection", "close")
-				return body, tooMany("bytes of requests")
-			}
-			body = append(make([]byte, 0, larger), body...)
-		}
 		n, err := in.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err == io.EOF {
-			return body, nil
+			return body, held, nil
 		}
 		if err != nil {
-			w.Header().Set("Connection", "close")
-			return body, readFailure(err)
+			return nil, held, readFailure(err)
 		}
+		if len(body) < cap(body) {
+			continue
+		}
+		larger := min(2*int64(cap(body)), h.cfg.MaxBody+1) // one more tells what is too large
+		if !h.bodies.take(larger - held) {
+			return nil, held, tooMany("bytes of requests")
+		}
+		held = larger
+		body = append(make([]byte, 0, larger), body...)
 	}
 }
 

@@ -38,7 +38,7 @@ type updateConnectorRequest struct {
 
 type sftpConfig struct {
 	UserSecretID             *string  `json:"UserSecretId,omitempty" shape:"SecretId"`
-	TrustedHostKeys          []string `json:"TrustedHostKeys,omitempty" shape:"TrustedHostKeys"`
+	TrustedHostKeys          []string `json:"TrustedHostKeys,omitzero" shape:"TrustedHostKeys"`
 	MaxConcurrentConnections *int32   `json:"MaxConcurrentConnections,omitempty" shape:"MaxConnections"`
 }
 
