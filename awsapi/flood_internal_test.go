@@ -79,7 +79,9 @@ func endless(c net.Conn) string {
 
 // slowlyLarge holds as much as a request may, and then stalls.
 func slowlyLarge(c net.Conn) string {
-	go func() { _, _ = io.WriteString(c, floodHeaders+"Content-Length: 65536\r\n\r\n"+strings.Repeat(" ", 65535)) }()
+	go func() {
+		_, _ = io.WriteString(c, floodHeaders+"Content-Length: 65536\r\n\r\n"+strings.Repeat(" ", 65535))
+	}()
 	return readStatus(c)
 }
 
