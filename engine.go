@@ -37,9 +37,12 @@ type engine struct {
 	buffers  *buffers
 	partners *partners
 
+	operations operations
+
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
-	resting  context.CancelFunc // ends what keepHouse does
+	house    context.Context    // of keepHouse and what else ends with stopping
+	resting  context.CancelFunc // ends it
 	stopOnce sync.Once
 	cut      context.Context
 	cutOff   context.CancelCauseFunc
@@ -73,13 +76,13 @@ func newEngine(cfg Config) *engine {
 		running:   make(map[*job]struct{}),
 	}
 	e.partners = newPartners(cfg, e.buffers)
+	e.operations = operations{engine: e, slots: make(chan struct{}, operationsAtOnce)}
 	return e
 }
 
 func (e *engine) start(ctx context.Context) {
 	e.cut, e.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
-	house, resting := context.WithCancel(e.cut)
-	e.resting = resting
+	e.house, e.resting = context.WithCancel(e.cut)
 	unhook := context.AfterFunc(ctx, e.stop)
 	recorded := make(chan struct{})
 	go func() {
@@ -89,13 +92,13 @@ func (e *engine) start(ctx context.Context) {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		e.keepHouse(house)
+		e.keepHouse(e.house)
 	}()
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
 		if e.partners.follows() {
-			e.followStore(house)
+			e.followStore(e.house)
 		}
 	}()
 	go func() {
@@ -106,6 +109,7 @@ func (e *engine) start(ctx context.Context) {
 		e.jobs.Wait()
 		close(e.jobsEnded)
 		<-recorded
+		e.operations.wait()
 		e.partners.shutdown()
 		unhook()
 		e.cutOff(errCutOff)

@@ -41,6 +41,11 @@ func (e *engine) purge(ctx context.Context) {
 	if removed > 0 {
 		e.cfg.Logger.Info("old files purged", "files", removed)
 	}
+	for n := operationsPurgeOnce; err == nil && n == operationsPurgeOnce; {
+		if n, err = e.store.PurgeOperations(ctx, operationsKept, operationsPurgeOnce); err != nil && ctx.Err() == nil {
+			e.cfg.Logger.Error("cannot purge old operations", "error", err)
+		}
+	}
 }
 
 // sweep removes temporary files and uploads of finished files that could not be removed when they failed or were

@@ -29,6 +29,7 @@ type call struct {
 	patience time.Duration // with a server that answers others, if more than limit
 	code     transfer.Code // what it is if limit passes
 	bytes    int           // of content
+	file     *file         // whose content; nil for other requests
 }
 
 // do runs f, which waits for the server in pkg/sftp, under the limits of call. f has no deadline of its own: if a limit
@@ -46,9 +47,12 @@ func (s *session) do(ctx context.Context, c call, f func() error) error {
 	}
 	w := s.watch(ctx, c)
 	err := f()
-	w.stop()
+	took := w.stop()
 	switch {
 	case err == nil:
+		if c.bytes == 0 {
+			s.tookTrip(took)
+		}
 		return nil
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return ended(ctx, c.op, c.path)
@@ -110,7 +114,7 @@ func (s *session) watch(ctx context.Context, c call) *watch {
 	return w
 }
 
-func (w *watch) stop() {
+func (w *watch) stop() (took time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
@@ -123,6 +127,7 @@ func (w *watch) stop() {
 		w.s.meter.leaving.Add(-1)
 	}
 	w.s.meter.asked.Add(-int64(w.c.bytes))
+	return w.s.meter.now() - w.started
 }
 
 func (w *watch) contextEnded() {
@@ -149,7 +154,7 @@ func (w *watch) check() {
 	}
 	m := w.s.meter
 	now := m.now()
-	silence := now - max(w.started, m.lastHeard())
+	silence := now - max(w.started, w.heard())
 	if w.endedAt > 0 {
 		quiet, patience := silenceAfterEnd, patienceAfterEnd
 		if w.s.shared() {
@@ -157,7 +162,7 @@ func (w *watch) check() {
 		}
 		left := min(quiet-silence, patience-(now-w.endedAt))
 		if left <= 0 {
-			w.s.fail(transfer.ConnectionLost, errAbandoned)
+			w.fail(transfer.ConnectionLost, errAbandoned)
 			return
 		}
 		w.timer.Reset(left)
@@ -165,10 +170,32 @@ func (w *watch) check() {
 	}
 	passedOver := now-w.started >= max(w.c.limit, w.c.patience) && m.moved.Load()-w.before > w.share
 	if silence >= w.c.limit || passedOver {
-		w.s.fail(w.c.code, fmt.Errorf("no answer to %s for %v", w.c.op, w.c.limit))
+		w.fail(w.c.code, fmt.Errorf("no answer to %s for %v", w.c.op, w.c.limit))
 		return
 	}
 	w.timer.Reset(w.c.limit - silence)
+}
+
+// sessions returns those that the call waits for.
+func (w *watch) sessions() []*session {
+	if w.c.file == nil {
+		return []*session{w.s}
+	}
+	return w.c.file.sessions()
+}
+
+// heard is when one of them was heard of last, on the clock of w.s.
+func (w *watch) heard() (last time.Duration) {
+	for _, s := range w.sessions() {
+		last = max(last, s.meter.start.Sub(w.s.meter.start)+s.meter.lastHeard())
+	}
+	return last
+}
+
+func (w *watch) fail(code transfer.Code, why error) {
+	for _, s := range w.sessions() {
+		s.fail(code, why)
+	}
 }
 
 // shared reports whether files use the session that have not been given up.

@@ -55,7 +55,7 @@ func (c *Connector) dial(ctx context.Context, g *greeting) (*session, error) {
 	if known, ok := s.conn.(ssh.AlgorithmsConnMetadata); ok {
 		algorithms = known.Algorithms()
 	}
-	c.log.Debug("sftp connection made", "server", c.url, "version", s.server, "packet", s.packets.size,
+	c.log.Debug("sftp connection made", "server", c.url, "version", s.server, "packet", s.packetSize(),
 		"took", time.Since(started), "kex", algorithms.KeyExchange, "hostKey", algorithms.HostKey,
 		"cipher", algorithms.Write.Cipher)
 	return s, nil
@@ -129,7 +129,7 @@ func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan 
 	return channels, requests, nil
 }
 
-// startSFTP opens the one channel and starts SFTP on it. There is never another channel, and never a command.
+// startSFTP opens the first channel and starts SFTP on it. There is never a command.
 func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) error {
 	failed := func(code transfer.Code, err error) error {
 		return &transfer.Error{Op: "connect", Path: s.c.cfg.Addr, Code: code, Err: err}
@@ -137,32 +137,20 @@ func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh
 	// Nobody may be left waiting for an answer while the channel is opened.
 	s.helpers.Go(func() { ssh.DiscardRequests(requests) })
 	s.helpers.Go(func() { refuseAll(channels) })
-	channel, own, err := s.conn.OpenChannel("session", nil)
+	channel, err := s.openChannel()
 	if err != nil {
-		code := transfer.ConnectionError
-		if refused := (*ssh.OpenChannelError)(nil); errors.As(err, &refused) || isNetwork(err) {
-			code = transfer.PartnerBusy
-		}
-		return failed(code, fmt.Errorf("open a channel: %w", cleaned(err)))
+		return err
 	}
 	s.channel = channel
-	s.helpers.Go(func() { ssh.DiscardRequests(own) })
-	s.helpers.Go(func() { discard(channel.Stderr()) })
-	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
-	if err != nil {
-		return failed(transfer.PartnerBusy, fmt.Errorf("start SFTP: %w", cleaned(err)))
-	}
-	if !ok {
-		return failed(transfer.UnsupportedOperationError,
-			errors.New("the server refuses to start SFTP (is it allowed for this account?)"))
-	}
-	s.packets.size = s.c.packetFor(s.server)
-	pipe := metered{channel, s.meter, s.greeting}
-	s.client, err = sftp.NewClientPipe(pipe, pipe, packetOptions(s.packets.size)...)
+	s.packets.size.Store(int64(s.c.packetFor(s.server)))
+	s.first = &lane{s: s, wire: newWire(metered{channel, s.meter, s.greeting})}
+	s.lanes, s.widest = []*lane{s.first}, mostLanesEach
+	s.client, err = sftp.NewClientPipe(s.first, firstLane{s.first, channel})
 	if err != nil {
 		return failed(transfer.ConnectionError,
 			fmt.Errorf("start SFTP: %w (does a login script print something?)", cleaned(err)))
 	}
+	s.askLimits()
 	if every := s.c.cfg.KeepAlive; every > 0 {
 		s.helpers.Go(func() { s.keepAlive(every) })
 	}

@@ -87,13 +87,11 @@ func statusCode(err error) transfer.Code {
 	case errors.Is(err, fs.ErrPermission):
 		return transfer.PermissionDenied
 	}
-	var status *sftp.StatusError
-	if !errors.As(err, &status) {
+	code, ok := statusOf(err)
+	if !ok {
 		return ""
 	}
-	// Codes from 9 on are of later versions of the protocol (draft-ietf-secsh-filexfer-13, section 9.1); servers send
-	// them in version 3 too.
-	switch status.Code {
+	switch code {
 	case fxOpUnsupported:
 		return transfer.UnsupportedOperationError
 	case fxNoSuchPath:
@@ -107,31 +105,11 @@ func statusCode(err error) transfer.Code {
 	case fxIsDirectory:
 		return transfer.IsDirectory
 	}
-	text := strings.ToLower(status.Error())
+	text := strings.ToLower(err.Error())
 	if strings.Contains(text, "no space left") || strings.Contains(text, "quota") {
 		return transfer.NoSpace // servers written in Go and Java send the system's words
 	}
 	return ""
-}
-
-// Status codes of SFTP.
-const (
-	fxFailure        = 4
-	fxBadMessage     = 5
-	fxNoConnection   = 6
-	fxConnectionLost = 7
-	fxOpUnsupported  = 8
-	fxNoSuchPath     = 10
-	fxFileExists     = 11
-	fxWriteProtect   = 12
-	fxNoSpace        = 14
-	fxQuotaExceeded  = 15
-	fxIsDirectory    = 24
-)
-
-func isStatus(err error, codes ...uint32) bool {
-	var status *sftp.StatusError
-	return errors.As(err, &status) && slices.Contains(codes, status.Code)
 }
 
 // isBroken reports whether err says that the connection is of no more use. A bare io.EOF is the end of a file; pkg/sftp
@@ -140,7 +118,8 @@ func isBroken(err error) bool {
 	if err == nil || err == io.EOF {
 		return false
 	}
-	return errors.Is(err, sftp.ErrSSHFxConnectionLost) || isStatus(err, fxNoConnection, fxConnectionLost) || isNetwork(err)
+	var lost wireLost
+	return errors.As(err, &lost) || errors.Is(err, sftp.ErrSSHFxConnectionLost) || isStatus(err, fxNoConnection, fxConnectionLost) || isNetwork(err)
 }
 
 // isNetwork reports whether err comes from the network and not from what was said over it.

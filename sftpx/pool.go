@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed62b9dc43/transfer"
@@ -20,11 +21,13 @@ type pool struct {
 	stop  context.CancelCauseFunc
 	tasks sync.WaitGroup // dials, and sessions until they are gone
 
+	widened atomic.Int64 // grows with each lane, and each attempt at one
+
 	mu       sync.Mutex // guards all below, and the pool's fields of each session
 	closed   bool
 	sessions []*session
 	waiting  []*waiter // oldest first
-	dialling bool      // one at a time: servers drop parallel handshakes at random (OpenSSH's MaxStartups)
+	dialling int       // connections being made
 	notYet   time.Time // when a further connection may be tried
 }
 
@@ -157,7 +160,7 @@ func (p *pool) serve() {
 // rest starts the idle time of a session without files.
 func (p *pool) rest(s *session) {
 	idle := p.c.cfg.IdleTimeout
-	if s.users > 0 || idle <= 0 || p.closed || s.broken() != nil {
+	if s.users > 0 || s.guests > 0 || idle <= 0 || p.closed || s.broken() != nil {
 		return
 	}
 	s.idleSince = time.Now()
@@ -167,7 +170,7 @@ func (p *pool) rest(s *session) {
 func (p *pool) evict(s *session, idle time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.users > 0 || p.closed || time.Since(s.idleSince) < idle {
+	if s.users > 0 || s.guests > 0 || p.closed || time.Since(s.idleSince) < idle {
 		return
 	}
 	if s.condemn(transfer.ConnectionLost, errIdle) { // it counts as a connection until it is gone
@@ -175,13 +178,20 @@ func (p *pool) evict(s *session, idle time.Duration) {
 	}
 }
 
+// diallingMore is how many connections are made at once, after a first one: servers drop handshakes at random where there
+// are many (OpenSSH's MaxStartups, from 10 on).
+const diallingMore = 3
+
 // grow dials one more connection, if there may be one.
 func (p *pool) grow() {
-	more := len(p.sessions) > 0
-	if p.closed || p.dialling || len(p.sessions) >= p.c.cfg.MaxConnections || more && time.Now().Before(p.notYet) {
+	atOnce, more := 1, len(p.sessions) > 0
+	if more {
+		atOnce = diallingMore
+	}
+	if p.closed || p.dialling >= atOnce || len(p.sessions)+p.dialling >= p.c.cfg.MaxConnections || more && time.Now().Before(p.notYet) {
 		return
 	}
-	p.dialling = true
+	p.dialling++
 	p.tasks.Go(p.dial)
 }
 
@@ -189,7 +199,8 @@ func (p *pool) grow() {
 func (p *pool) dial() {
 	s, err := p.c.dial(p.ctx, nil)
 	p.mu.Lock()
-	p.dialling = false
+	p.dialling--
+	p.widened.Add(1)
 	if err == nil {
 		p.tasks.Go(func() { s.run(p.remove) })
 	}

@@ -7,11 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"time"
-
-	"github.com/pkg/sftp"
 
 	"github.com/seed62b9dc43/transfer"
 )
@@ -65,32 +62,26 @@ func (p *probe) lost(ctx context.Context, err error) error {
 func why(err error) string { return cause(err).Error() }
 
 // store writes data to path at off, opened with flag.
-func (p *probe) store(ctx context.Context, path string, data []byte, flag int) error {
-	var f *sftp.File
+func (p *probe) store(ctx context.Context, path string, data []byte, flags uint32) error {
+	var f *file
 	p.made = append(p.made, path)
 	err := p.s.request(ctx, "create", path, func() (err error) {
-		f, err = p.s.client.OpenFile(path, flag)
+		f, err = p.s.openFile(path, flags)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	err = p.fill(ctx, f, data, 0)
-	return errors.Join(err, p.s.request(ctx, "close", path, f.Close))
+	return errors.Join(err, p.s.request(ctx, "close", path, f.close))
 }
 
-func (p *probe) fill(ctx context.Context, f *sftp.File, data []byte, off int64) error {
-	s := p.s
-	return s.do(ctx, s.move("write", f.Name(), len(data)), func() error {
-		if !p.inTurn {
-			return s.write(ctx, f, data, off)
-		}
-		_, err := writeInTurn(ctx, f, data, off, safePacket)
-		return err
-	})
+func (p *probe) fill(ctx context.Context, f *file, data []byte, off int64) error {
+	f.inTurn = f.inTurn || p.inTurn
+	return p.s.do(ctx, p.s.move("write", f, len(data)), func() error { return f.move(ctx, data, off) })
 }
 
-const fromStart = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+const fromStart = fxfWrite | fxfCreat | fxfTrunc
 
 // write stores half of the content. A server that cannot take many requests at once is tried with one.
 func (p *probe) write(ctx context.Context) error {
@@ -131,7 +122,7 @@ func (p *probe) resume(ctx context.Context) error {
 	err := s.request(ctx, "resume", p.written, func() error { return k.reopen(ctx, half) })
 	if err == nil {
 		err = p.fill(ctx, k.file, p.content[half:], half)
-		err = errors.Join(err, s.request(ctx, "close", p.written, k.file.Close))
+		err = errors.Join(err, s.request(ctx, "close", p.written, k.file.close))
 	}
 	if err == nil {
 		p.r.Profile.NoResume = false
@@ -207,25 +198,17 @@ func (p *probe) readBack(ctx context.Context) error {
 }
 
 func (p *probe) fetch(ctx context.Context, got []byte) error {
-	s := p.s
-	return s.do(ctx, s.move("read", p.written, len(got)), func() error {
-		f, err := s.client.Open(p.written)
-		if err != nil {
-			return err
-		}
-		return errors.Join(p.drain(ctx, f, got), f.Close())
+	var f *file
+	err := p.s.request(ctx, "open", p.written, func() (err error) {
+		f, err = p.s.openFile(p.written, fxfRead)
+		return err
 	})
-}
-
-func (p *probe) drain(ctx context.Context, f *sftp.File, got []byte) (err error) {
-	if !p.inTurn {
-		_, err = p.s.read(ctx, f, got, 0)
+	if err != nil {
 		return err
 	}
-	for n := 0; n < len(got) && err == nil; n += safePacket {
-		_, _, err = p.s.readAt(f, got[n:min(n+safePacket, len(got))], int64(n))
-	}
-	return err
+	f.inTurn = f.inTurn || p.inTurn
+	err = p.s.do(ctx, p.s.move("read", f, len(got)), func() error { return f.move(ctx, got, 0) })
+	return errors.Join(err, p.s.request(ctx, "close", p.written, f.close))
 }
 
 // attributes sets time and permissions.

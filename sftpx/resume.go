@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-
-	"github.com/pkg/sftp"
 
 	"github.com/seed62b9dc43/transfer"
 )
@@ -21,7 +18,7 @@ type checkpoint struct {
 // Checkpoint names the temporary file and how much of it the server has acknowledged. Its size on the server would not
 // do: after a failure it may have holes.
 func (k *sink) Checkpoint() []byte {
-	acked := k.acked.Load()
+	acked := k.acked.below()
 	if acked == 0 || k.r.c.noResume.Load() {
 		return nil
 	}
@@ -60,7 +57,7 @@ func (k *sink) resume(ctx context.Context) error {
 	err = k.s.request(ctx, "resume", k.temp, func() error { return k.reopen(ctx, acked) })
 	switch {
 	case err == nil:
-		k.acked.Store(acked)
+		k.acked.add(0, acked)
 		return nil
 	case ctx.Err() != nil || k.s.broken() != nil:
 		return err
@@ -81,31 +78,31 @@ func (k *sink) reopen(ctx context.Context, acked int64) error {
 		return fmt.Errorf("the file has %d bytes, %d were acknowledged of %d", stat.Size(), acked, k.o.Size)
 	}
 	last := make([]byte, 1)
-	f, err := client.Open(k.temp)
+	f, err := k.s.openFile(k.temp, fxfRead)
 	if err != nil {
 		return err
 	}
-	_, _, err = k.s.readAt(f, last, acked-1)
+	err = f.move(ctx, last, acked-1)
 	if isStatus(err, fxFailure, fxOpUnsupported) {
 		k.r.refused = k.temp
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.close()); err != nil {
 		return err
 	}
-	if f, err = client.OpenFile(k.temp, os.O_WRONLY); err != nil {
+	if f, err = k.s.openFile(k.temp, fxfWrite); err != nil {
 		k.r.refused = k.temp
 		return err
 	}
 	if err = k.rewrite(ctx, f, last, acked-1, stat.Size()); err != nil {
-		return errors.Join(err, f.Close())
+		return errors.Join(err, f.close())
 	}
 	k.file = f
 	return nil
 }
 
 // rewrite writes the byte at off once more, and looks whether that made the file longer.
-func (k *sink) rewrite(ctx context.Context, f *sftp.File, last []byte, off, size int64) error {
-	_, err := k.s.writeAt(ctx, f, last, off)
+func (k *sink) rewrite(ctx context.Context, f *file, last []byte, off, size int64) error {
+	err := f.move(ctx, last, off)
 	if err != nil {
 		if !isBroken(err) {
 			k.r.c.rememberNoResume("it opens a file, but does not write into the middle of it")

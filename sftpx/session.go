@@ -30,9 +30,10 @@ type session struct {
 	c       *Connector
 	raw     net.Conn // closing it is the only way to free a call of pkg/sftp
 	conn    ssh.Conn
-	channel ssh.Channel
-	client  *sftp.Client
-	server  string // how the server names itself, cleaned
+	channel ssh.Channel  // the first one
+	first   *lane        // on it
+	client  *sftp.Client // beside our own requests
+	server  string       // how the server names itself, cleaned
 	hostKey ssh.PublicKey
 	// authMethods are those that the server accepted.
 	authMethods []string
@@ -43,13 +44,18 @@ type session struct {
 	down        chan struct{}  // closed when cause is final
 	gone        chan struct{}  // closed when nothing of the session runs any more
 	packets     packets
-	pace        pace
+	trip        atomic.Int64 // the quickest answer to a request without content, in ns; 0 before there is one
 
-	mu    sync.Mutex      // guards cause
+	mu    sync.Mutex      // guards the fields below
 	cause *transfer.Error // why the session is of no more use; nil while it is
+	over  bool            // there are no more helpers
 
 	// Guarded by pool.mu.
 	users     int
+	guests    int     // files that have their first lane elsewhere
+	lanes     []*lane // the first one and others, as far as they are ready
+	widening  int     // lanes being made
+	widest    int     // how many lanes there may be
 	idleSince time.Time
 	eviction  *time.Timer
 }
@@ -102,10 +108,24 @@ func (s *session) run(ended func(*session)) {
 	s.fail(transfer.ConnectionLost, lossText(err))
 	close(s.down)
 	_ = s.conn.Close()
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	s.helpers.Wait()
 	s.c.log.Debug("sftp connection ended", "server", s.c.url, "cause", s.broken())
 	ended(s)
 	close(s.gone)
+}
+
+// spawn runs f beside the session, which waits for it at its end. It reports whether there still is a session.
+func (s *session) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || s.cause != nil {
+		return false
+	}
+	s.helpers.Go(f)
+	return true
 }
 
 func lossText(err error) error {

@@ -5,13 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/pkg/sftp"
 
 	"github.com/seed62b9dc43/transfer"
 )
@@ -26,11 +23,11 @@ type sink struct {
 	target string
 	temp   string // equal to target with RenameDirect
 	o      transfer.CreateOptions
-	file   *sftp.File
+	file   *file
 
-	acked  atomic.Int64 // bytes from the start on that the server has acknowledged
-	closed atomic.Bool  // the CLOSE was sent
-	done   atomic.Bool  // the file was published, or removed
+	acked  acked
+	closed atomic.Bool // the CLOSE was sent
+	done   atomic.Bool // the file was published, or removed
 }
 
 var _ transfer.Sink = (*sink)(nil)
@@ -56,6 +53,9 @@ func (r *remote) Create(ctx context.Context, target string, o transfer.CreateOpt
 	}
 	if err := start(ctx); err != nil {
 		return nil, err
+	}
+	if k.file.size = o.Size; k.s.manyLanes() {
+		k.file.same = func(*lane, string) error { return nil } // nobody else has a file of this name
 	}
 	return k, nil
 }
@@ -148,7 +148,7 @@ func (k *sink) refuseExisting(ctx context.Context, op string) error {
 // sftp.Client.Create asks for.
 func (k *sink) begin(ctx context.Context) error {
 	open := func() (err error) {
-		k.file, err = k.s.client.OpenFile(k.temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+		k.file, err = k.s.openFile(k.temp, fxfWrite|fxfCreat|fxfTrunc)
 		return err
 	}
 	err := k.s.request(ctx, "create", k.temp, open)
@@ -170,33 +170,32 @@ func (k *sink) begin(ctx context.Context) error {
 	return k.s.request(ctx, "create", k.temp, open)
 }
 
-// Concurrency is 1: many servers refuse to be written out of order.
-func (k *sink) Concurrency() int { return 1 }
+// Concurrency is 1 unless the server is known to take windows in any order: many do not.
+func (k *sink) Concurrency() int { return k.s.concurrency() }
 
 // WriteWindow writes p, with many requests under way, and waits for the answer to each.
 func (k *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	end := off + int64(len(p))
-	switch {
+	switch acked := k.acked.below(); {
 	case off < 0 || end > k.o.Size:
 		return &transfer.Error{Op: "write", Path: k.target, Code: transfer.SizeMismatch,
 			Err: fmt.Errorf("bytes %d to %d of a file of %d", off, end, k.o.Size)}
-	case off > k.acked.Load():
-		return fmt.Errorf("write %s: window at %d comes before the one at %d", k.target, off, k.acked.Load())
+	case off > acked && k.Concurrency() == 1:
+		return fmt.Errorf("write %s: window at %d comes before the one at %d", k.target, off, acked)
 	}
 	s := k.s
-	err := s.do(ctx, s.move("write", k.temp, len(p)), func() error { return s.write(ctx, k.file, p, off) })
+	err := s.do(ctx, s.move("write", k.file, len(p)), func() error { return k.file.move(ctx, p, off) })
+	s.judgeLarge(ctx, err, len(p))
 	if err != nil {
 		return k.explainFull(ctx, err, len(p))
 	}
-	if end > k.acked.Load() {
-		k.acked.Store(end)
-	}
+	k.acked.add(off, end)
 	return nil
 }
 
 // Commit closes the temporary file, compares its size, sets its attributes and gives it its name.
 func (k *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
-	if acked := k.acked.Load(); acked != k.o.Size {
+	if acked := k.acked.below(); acked != k.o.Size {
 		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch,
 			Err: fmt.Errorf("%d of %d bytes have arrived", acked, k.o.Size)}
 	}
@@ -219,13 +218,13 @@ func (k *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 func (k *sink) finish(ctx context.Context) error {
 	s := k.s
 	if s.c.cfg.Fsync && s.hasExtension("fsync@openssh.com", "1") {
-		if err := s.request(ctx, "sync", k.temp, k.file.Sync); err != nil {
+		if err := s.request(ctx, "sync", k.temp, k.file.sync); err != nil {
 			return err
 		}
 	}
 	return s.request(ctx, "close", k.temp, func() error {
 		k.closed.Store(true)
-		return k.file.Close()
+		return k.file.close()
 	})
 }
 
@@ -295,5 +294,5 @@ func (k *sink) closeFile(ctx context.Context) error {
 	if k.file == nil || k.closed.Swap(true) {
 		return nil
 	}
-	return k.s.closeFile(ctx, k.temp, k.file)
+	return k.s.closeFile(ctx, k.file)
 }

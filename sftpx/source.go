@@ -33,7 +33,7 @@ func (r *remote) Open(ctx context.Context, path string) (transfer.Source, error)
 	}
 	src := &source{s: s, path: path, info: info}
 	err = s.request(ctx, "open", path, func() (err error) {
-		src.file, err = s.client.Open(path)
+		src.file, err = s.openFile(path, fxfRead)
 		return err
 	})
 	if err != nil {
@@ -41,6 +41,10 @@ func (r *remote) Open(ctx context.Context, path string) (transfer.Source, error)
 	}
 	if info.Size == 0 {
 		err = src.checkEmpty(ctx)
+	} else if src.file.size = info.Size; s.manyLanes() && !info.ModTime.IsZero() {
+		src.file.same = func(l *lane, handle string) error {
+			return sameFile(l, handle, info.Size, info.ModTime.Unix())
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
@@ -74,27 +78,22 @@ type source struct {
 	s    *session
 	path string
 	info transfer.FileInfo
-	file *sftp.File
-	got  int64 // bytes read
+	file *file
 }
 
 // Info is what the server said before the file was opened.
 func (src *source) Info() transfer.FileInfo { return src.info }
 
-// Concurrency is 1: servers want to be read in order, and one window fills the channel.
-func (src *source) Concurrency() int { return 1 }
+// Concurrency is more than 1 for servers that are known to take requests in any order.
+func (src *source) Concurrency() int { return src.s.concurrency() }
 
 // ReadWindow fills p, with many requests under way.
 func (src *source) ReadWindow(ctx context.Context, p []byte, off int64) error {
 	if off < 0 || off > src.info.Size-int64(len(p)) {
 		return fmt.Errorf("read %s: bytes %d to %d of a file of %d", src.path, off, off+int64(len(p)), src.info.Size)
 	}
-	s, before := src.s, src.got
-	err := s.do(ctx, s.move("read", src.path, len(p)), func() error {
-		n, err := s.read(ctx, src.file, p, off)
-		src.got += int64(n)
-		return err
-	})
+	s, before := src.s, src.file.got.Load()
+	err := s.do(ctx, s.move("read", src.file, len(p)), func() error { return src.file.move(ctx, p, off) })
 	switch {
 	case err == nil:
 		return nil
@@ -116,21 +115,18 @@ func (src *source) cannotSeek(err error) error {
 
 // final makes a failure one that is not tried again, if the server hands out a file once and has begun to.
 func (src *source) final(ctx context.Context, err error) error {
-	if !src.s.c.cfg.ReadOnce || src.got == 0 || ctx.Err() != nil {
+	if !src.s.c.cfg.ReadOnce || src.file.got.Load() == 0 || ctx.Err() != nil {
 		return err
 	}
 	return &transfer.Error{Op: "read", Path: src.path, Code: transfer.ReadFileError, Err: fmt.Errorf(
 		"failed after %d of %d bytes, and the server hands out a file once (Config.ReadOnce), so it is not asked again; "+
-			"the partner has to offer it again: %w", src.got, src.info.Size, cause(err))}
+			"the partner has to offer it again: %w", src.file.got.Load(), src.info.Size, cause(err))}
 }
 
 // checkEmpty makes sure that a file is empty: some servers leave out the size, which then looks like zero.
 func (src *source) checkEmpty(ctx context.Context) error {
 	s := src.s
-	err := s.do(ctx, s.move("open", src.path, 1), func() error {
-		_, err := s.read(ctx, src.file, make([]byte, 1), 0)
-		return err
-	})
+	err := s.do(ctx, s.move("open", src.file, 1), func() error { return src.file.move(ctx, make([]byte, 1), 0) })
 	if errors.Is(err, errEnd) {
 		return nil
 	}
@@ -142,14 +138,14 @@ func (src *source) checkEmpty(ctx context.Context) error {
 }
 
 // Close closes the file on the server and waits for the answer. A server that is silent for 5 s loses the connection.
-func (src *source) Close() error { return src.s.closeFile(context.Background(), src.path, src.file) }
+func (src *source) Close() error { return src.s.closeFile(context.Background(), src.file) }
 
 // closeFile closes a file whose content no longer matters. With its connection it is closed already.
-func (s *session) closeFile(ctx context.Context, path string, f *sftp.File) error {
+func (s *session) closeFile(ctx context.Context, f *file) error {
 	err := s.do(ctx, call{
-		op: "close", path: path, limit: closeTimeout, patience: s.c.cfg.OperationTimeout,
+		op: "close", path: f.path, limit: closeTimeout, patience: s.c.cfg.OperationTimeout,
 		code: transfer.OperationTimeout,
-	}, f.Close)
+	}, f.close)
 	if s.broken() != nil {
 		return nil
 	}

@@ -186,9 +186,7 @@ func (s *session) suggest(r *ConnectionReport) {
 
 // suggestPacket leaves MaxPacket to the connector unless the server was found to take less.
 func (s *session) suggestPacket(r *ConnectionReport, otherwise string) {
-	s.packets.RLock()
-	size := s.packets.size
-	s.packets.RUnlock()
+	size := s.packetSize()
 	reason := fmt.Sprintf("%d bytes at once: %s", size, otherwise)
 	if takesLargePackets(s.server) {
 		reason = fmt.Sprintf("%d bytes at once: OpenSSH takes up to %d since 8.5", size, largePacket)

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
-
-	"github.com/pkg/sftp"
 
 	"github.com/seed62b9dc43/transfer"
 )
@@ -16,178 +14,272 @@ import (
 // errEnd is the end of a file where content was expected.
 var errEnd = errors.New("end of file")
 
-// move is a call that moves n bytes of content.
-func (s *session) move(op, path string, n int) call {
-	return call{op: op, path: path, limit: s.c.cfg.StallTimeout, code: transfer.Stalled, bytes: n}
+// window is a piece of a file that is being read or written, in many requests at once.
+type window struct {
+	f   *file
+	p   []byte
+	off int64
+
+	cond     sync.Cond // something has happened that this window waits for; its lock is f.mu, which guards the fields below
+	sent     int       // bytes from the start on that were asked for
+	again    []part    // to be asked for once more: answered short, or lost with a lane
+	underWay int       // requests
+	filling  int       // parts that are being read into p
+	hungry   bool      // it waits for a seat
+	left     bool      // nobody wants the answers any more
+	err      error
 }
 
-const (
-	// pieceTime is about how long one call of pkg/sftp reads: it cannot be ended before, and a file that is given up
-	// must not hold the connection of others for long. Each piece costs a round trip, in which others use the connection;
-	// a file that has it alone takes larger ones, but lets go before the connection is closed (patienceAfterEnd).
-	pieceTime      = 2 * time.Second
-	pieceTimeAlone = 4 * time.Second
-	// leastPiece is read at once however slow the connection, in bytes. firstPiece is read before that is known, unless
-	// nobody shares the connection.
-	leastPiece = 256 << 10
-	firstPiece = 1 << 20
-)
-
-// pace tells how much to read at once.
-type pace struct{ rate atomic.Int64 } // bytes per second of one file, lately
-
-func (p *pace) piece(alone bool) int {
-	rate, last := p.rate.Load(), pieceTime
-	switch {
-	case rate == 0 && alone:
-		return math.MaxInt
-	case rate == 0:
-		return firstPiece
-	case alone:
-		last = pieceTimeAlone
-	}
-	return int(max(leastPiece, min(rate, 1<<30)*int64(last/time.Second)))
+// part is what one request is for.
+type part struct {
+	off, n int // in the window
+	at     *seat
+	short  int // not 0: it is what was missing of an answer of so many bytes, the server's limit perhaps
 }
 
-// took notes how long n bytes took. Small reads say more about the distance than about the speed.
-func (p *pace) took(n int, d time.Duration) {
-	if n >= leastPiece {
-		p.rate.Store(int64(float64(n) / max(d, time.Microsecond).Seconds()))
-	}
-}
-
-// pieceOf returns as much of p as is read at once.
-func (s *session) pieceOf(p []byte) []byte {
-	s.packets.RLock()
-	packet := s.packets.size
-	s.packets.RUnlock()
-	n := packet
-	if !s.c.cfg.Sequential {
-		n = max(n, s.pace.piece(s.c.pool.users(s) < 2)/packet*packet)
-	}
-	return p[:min(n, len(p))]
-}
-
-// read fills p and returns how much of it is there. It ends between two pieces if ctx does. pkg/sftp asks for many
-// packets at once and in order, but takes one that is answered short for the end of the file, with a nil error in places
-// (pkg/sftp#658); so what it says is checked here.
-func (s *session) read(ctx context.Context, f *sftp.File, p []byte, off int64) (done int, err error) {
-	for done < len(p) {
-		if err := ctx.Err(); err != nil {
-			return done, err
+// sendAll makes requests until there is an answer, or none is missing, for all of the window.
+func (w *window) sendAll(ctx context.Context) error {
+	var parts [16]part
+	for {
+		n, err := w.next(ctx, parts[:])
+		if n == 0 || err != nil {
+			return err
 		}
-		rest := s.pieceOf(p[done:])
-		started := time.Now()
-		n, packet, err := s.readAt(f, rest, off+int64(done))
-		done += n
-		if err == nil {
-			s.pace.took(n, time.Since(started))
-			if len(rest) > packet {
-				s.packets.full.Store(true)
-			}
-			continue
-		}
-		if isStatus(err, fxBadMessage) && packet > safePacket && !s.packets.full.Load() {
-			s.shrinkTo(safePacket)
-			continue
-		}
-		if err != io.EOF {
-			return done, err
-		}
-		if len(rest) <= packet { // one packet: pkg/sftp has asked for the rest of it until the server said end of file
-			return done, errEnd
-		}
-		// Either the end, or a packet that was answered short. What is left of that packet tells.
-		gap := p[done:min(done+packet-n%packet, len(p))]
-		m, _, err := s.readAt(f, gap, off+int64(done))
-		done += m
-		if err == io.EOF {
-			return done, errEnd
+		if w.f.write {
+			err = w.sendWrites(parts[:n])
+		} else {
+			err = w.sendReads(parts[:n])
 		}
 		if err != nil {
-			return done, err
-		}
-		if n < packet && !s.packets.full.Load() {
-			s.shrinkTo(n) // the first packet ever: the server's limit, and no accident
+			return err
 		}
 	}
-	return done, nil
 }
 
-// readAt is one ReadAt, and the size of the packets that it used.
-func (s *session) readAt(f *sftp.File, p []byte, off int64) (n, packet int, err error) {
-	s.packets.RLock()
-	defer s.packets.RUnlock()
-	n, err = f.ReadAt(p, off)
-	if err == nil && n < len(p) {
-		err = io.EOF // see the package documentation of pkg/sftp: not trusted
+// next takes the next parts, waiting for a seat. There are none once all were asked for, and nothing is to be asked again.
+func (w *window) next(ctx context.Context, parts []part) (n int, err error) {
+	f := w.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.widen(f.size - w.off - int64(w.sent))
+	packet := f.s.packetSize()
+	for {
+		for n < len(parts) && w.err == nil && ctx.Err() == nil && (len(w.again) > 0 || w.sent < len(w.p)) {
+			at := f.free()
+			if at == nil {
+				break
+			}
+			parts[n] = w.take(at, packet)
+			n++
+			if f.write { // it may wait for the channel: one at a time, so that the choice of lanes is fresh
+				break
+			}
+		}
+		switch {
+		case w.err != nil || ctx.Err() != nil:
+			return n, w.failure(ctx) // the caller leaves
+		case n > 0 || len(w.again) == 0 && w.sent == len(w.p):
+			return n, nil
+		}
+		w.hungry = true
+		w.cond.Wait()
+		w.hungry = false
 	}
-	return n, s.packets.size, err
 }
 
-// write writes p at off.
-func (s *session) write(ctx context.Context, f *sftp.File, p []byte, off int64) error {
-	packet, err := s.writeAt(ctx, f, p, off)
-	large := packet > safePacket && len(p) > safePacket
+// take takes one part off what is to be asked for. f.mu is locked.
+func (w *window) take(at *seat, packet int) part {
+	p := part{at: at}
+	if len(w.again) > 0 {
+		first := &w.again[0]
+		p.off, p.n, p.short = first.off, min(packet, first.n), first.short
+		first.off, first.n, first.short = first.off+p.n, first.n-p.n, 0
+		if first.n == 0 {
+			w.again = w.again[1:]
+		}
+	} else {
+		p.off, p.n = w.sent, min(packet, len(w.p)-w.sent)
+		w.sent += p.n
+	}
+	w.underWay++
+	at.requests++
+	at.bytes += p.n
+	return p
+}
+
+// sendReads sends requests for parts; those for one lane go together.
+func (w *window) sendReads(parts []part) error {
+	var room [headSize + 4 + maxHandle + 12]byte
+	for i, p := range parts {
+		l := p.at.lane
+		id, err := l.note(request{part: p, window: w})
+		if err != nil {
+			w.answered(p, 0, err)
+			continue
+		}
+		l.post(appendRead(room[:0], id, p.at.handle, w.off+int64(p.off), p.n))
+		if i+1 < len(parts) && parts[i+1].at == p.at {
+			continue
+		}
+		if err := l.push(); err != nil {
+			l.end(err)
+		}
+	}
+	return nil
+}
+
+// sendWrites sends parts.
+func (w *window) sendWrites(parts []part) error {
+	var room [headSize + 4 + maxHandle + 12]byte
+	for _, p := range parts {
+		l := p.at.lane
+		id, err := l.note(request{part: p, window: w})
+		if err != nil {
+			w.answered(p, 0, err)
+			continue
+		}
+		head := appendWrite(room[:0], id, p.at.handle, w.off+int64(p.off), p.n)
+		if err := l.sendContent(head, w.p[p.off:p.off+p.n]); err != nil {
+			l.end(err)
+		}
+	}
+	return nil
+}
+
+// await waits until all was answered, or something is to be asked again.
+func (w *window) await(ctx context.Context) (again bool, err error) {
+	f := w.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w.err == nil && ctx.Err() == nil && len(w.again) == 0 && w.underWay > 0 {
+		w.cond.Wait()
+	}
+	if w.err == nil && w.underWay == 0 && len(w.again) == 0 {
+		return false, nil
+	}
+	return len(w.again) > 0, w.failure(ctx)
+}
+
+func (w *window) failure(ctx context.Context) error {
+	if w.err != nil {
+		return w.err
+	}
+	return ctx.Err()
+}
+
+// leave makes sure that nothing touches p any more.
+func (w *window) leave() {
+	f := w.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w.left = true
+	for w.filling > 0 {
+		w.cond.Wait()
+	}
+	f.windows = slices.DeleteFunc(f.windows, func(other *window) bool { return other == w })
+}
+
+func (w *window) wake() {
+	w.f.mu.Lock()
+	defer w.f.mu.Unlock()
+	w.cond.Signal()
+}
+
+// fill returns where the content of a part goes; nil if nobody wants it. filled has to follow.
+func (w *window) fill(p part) []byte {
+	w.f.mu.Lock()
+	defer w.f.mu.Unlock()
+	if w.left {
+		return nil
+	}
+	w.filling++
+	return w.p[p.off : p.off+p.n]
+}
+
+func (w *window) filled() {
+	w.f.mu.Lock()
+	defer w.f.mu.Unlock()
+	w.filling--
+	if w.left {
+		w.cond.Signal()
+	}
+}
+
+// answered takes the answer to a request for p: n bytes of it, or an error.
+func (w *window) answered(p part, n int, err error) {
+	f := w.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w.underWay--
+	p.at.requests--
+	p.at.bytes -= p.n
 	switch {
-	case !large:
+	case w.left:
 	case err == nil:
-		s.packets.carried.Store(true)
-		s.c.lostLarge.Store(0)
-	case s.packets.carried.Load():
-	case isStatus(err, fxBadMessage):
-		s.shrinkTo(safePacket)
-		_, err = s.writeAt(ctx, f, p, off)
-	case isBroken(err) && ctx.Err() == nil && s.c.lostLarge.Add(1) >= 2:
-		s.c.learn(safePacket) // twice is no accident: the server hangs up on large packets
-	}
-	return err
-}
-
-// writeAt writes p in packets, with many under way, in order. It ends early if ctx does.
-func (s *session) writeAt(ctx context.Context, f *sftp.File, p []byte, off int64) (packet int, err error) {
-	s.packets.RLock()
-	defer s.packets.RUnlock()
-	packet = s.packets.size
-	n := 0
-	if len(p) <= packet {
-		n, err = f.WriteAt(p, off)
-	} else if s.c.cfg.Sequential {
-		n, err = writeInTurn(ctx, f, p, off, packet)
-	} else if _, err = f.Seek(off, io.SeekStart); err == nil {
-		var sent int64
-		sent, err = f.ReadFromWithConcurrency(&windowReader{ctx, p}, (len(p)+packet-1)/packet)
-		n = int(sent)
-	}
-	if err == nil && n < len(p) {
-		if err = ctx.Err(); err == nil {
-			err = io.ErrShortWrite
+		w.took(p, n)
+	case f.seats[0] != p.at && !errors.Is(err, io.EOF): // the first lane tells whether it is the lane or the file
+		p.at.gone = true
+		w.again = append(w.again, p)
+	case p.n > safePacket && isStatus(err, fxBadMessage) && f.s.triesLarge(f.write):
+		f.s.shrinkTo(safePacket)
+		w.again = append(w.again, p)
+	case w.err == nil:
+		w.err = err
+		if errors.Is(err, io.EOF) && !isBroken(err) {
+			w.err = errEnd
 		}
 	}
-	return packet, err
-}
-
-// writeInTurn waits for the answer to each packet before it sends the next.
-func writeInTurn(ctx context.Context, f *sftp.File, p []byte, off int64, packet int) (n int, err error) {
-	for n < len(p) && err == nil && ctx.Err() == nil {
-		var m int
-		m, err = f.WriteAt(p[n:min(n+packet, len(p))], off+int64(n))
-		n += m
+	if w.err != nil || len(w.again) > 0 || w.underWay == 0 {
+		w.cond.Signal()
 	}
-	return n, err
-}
-
-// windowReader hands out a window and ends early once ctx has ended: the shortest way out for a call of pkg/sftp.
-type windowReader struct {
-	ctx  context.Context
-	rest []byte
-}
-
-func (r *windowReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 || r.ctx.Err() != nil {
-		return 0, io.EOF
+	for _, other := range f.windows {
+		if other.hungry {
+			other.cond.Signal()
+		}
 	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
+}
+
+// took notes that n bytes of p have moved. f.mu is locked.
+func (w *window) took(p part, n int) {
+	f, s := w.f, w.f.s
+	if f.write {
+		if p.n > safePacket {
+			s.packets.carried.Store(true)
+		}
+		return
+	}
+	f.got.Add(int64(n))
+	packet, full := s.packetSize(), s.packets.full.Load()
+	if p.short > 0 && n > 0 && !full {
+		s.shrinkTo(p.short)
+	}
+	switch {
+	case n == p.n:
+		if n >= packet {
+			s.packets.full.Store(true)
+		}
+	case n == 0:
+		w.err = errEnd
+	default:
+		rest := part{off: p.off + n, n: p.n - n}
+		if p.n == packet && !full {
+			rest.short = n
+		}
+		w.again = append(w.again, rest)
+	}
+}
+
+// move is a call that moves n bytes of content of f.
+func (s *session) move(op string, f *file, n int) call {
+	return call{op: op, path: f.path, limit: s.c.cfg.StallTimeout, code: transfer.Stalled, bytes: n, file: f}
+}
+
+// tookTrip notes how long an answer took that was no content. The quickest says how far the server is.
+func (s *session) tookTrip(d time.Duration) {
+	for {
+		old := s.trip.Load()
+		if old > 0 && old <= int64(d) || s.trip.CompareAndSwap(old, int64(d)) {
+			return
+		}
+	}
 }
