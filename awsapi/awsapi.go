@@ -28,7 +28,7 @@ type Config struct {
 	Allow func(ctx context.Context, accessKeyID, operation string) bool
 
 	// Strict asks for AWS's own limits where this module has wider ones: 10 paths in a StartFileTransfer, connector ids
-	// of the form c-0123456789abcdef0, 5 connections of a connector, 200,000 items of a listing. Default: what the
+	// of the form c-0123456789abcdef0, 5 connections of a connector. Default: what the
 	// Client allows.
 	Strict bool
 

@@ -45,6 +45,7 @@ func setup(t *testing.T, change ...func(*awsapi.Config)) *service {
 		Storage:      s.local,
 		Store:        s.store,
 		Connectors:   map[string]transfer.Connector{acme: s.partner},
+		Protocols:    map[string]transfer.Protocol{"sftp": protocol{s.partner}, "https": protocol{s.partner}},
 		PollInterval: 10 * time.Millisecond,
 		Retry:        transfer.RetryPolicy{MaxAttempts: 1},
 	})

@@ -75,7 +75,7 @@ var shapes = map[string]shape{
 	"MaxConnections":      number(1, 5).relaxed(number(1, unlimited)),
 	"LatticeArn":          patterned(1, 2048, `arn:[a-z0-9\-]+:vpc-lattice:[a-zA-Z0-9\-]+:\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}`),
 	"PortNumber":          number(1, 65535),
-	"MaxItems":            number(1, 200_000).relaxed(number(1, unlimited)),
+	"MaxItems":            number(1, 200_000),
 	"ProfileId":           patterned(19, 19, `p-([0-9a-f]{17})`),
 	"ServerId":            patterned(19, 19, `s-([0-9a-f]{17})`),
 	"ServerIds":           list(1, 10, "ServerId"),

@@ -30,9 +30,14 @@ const listBody = `{"ConnectorId":"c-0123456789abcdef0","TransferId":"none"}`
 // newRequest returns an unsigned request for ListFileTransferResults of a transfer that does not exist.
 func newRequest(t *testing.T) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://transfer.example/", strings.NewReader(listBody))
+	return newRequestFor(t, "ListFileTransferResults", listBody)
+}
+
+func newRequestFor(t *testing.T, operation, body string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://transfer.example/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "TransferService.ListFileTransferResults")
+	r.Header.Set("X-Amz-Target", "TransferService."+operation)
 	return r
 }
 
