@@ -213,8 +213,9 @@ type operations struct {
 	slots  chan struct{} // has a token for each that may be worked on at once
 	tasks  sync.WaitGroup
 
-	mu      sync.Mutex // guards pending, and the start of tasks
+	mu      sync.Mutex // guards the fields below
 	pending int
+	over    bool // no more are begun
 }
 
 // operation is one of them.
@@ -243,7 +244,7 @@ func (ops *operations) start(ctx context.Context, o *operation) error {
 	begun := time.Now()
 	ops.mu.Lock()
 	defer ops.mu.Unlock()
-	if ops.engine.stopped() { // since a moment
+	if ops.over { // since a moment
 		ops.pending--
 		ops.engine.partners.release(o.partner)
 		ops.record(o, errNotBegun)
@@ -273,10 +274,11 @@ func (ops *operations) left() {
 	ops.pending--
 }
 
-// wait returns when no operation is under way any more. The node has been told to stop.
+// wait returns when no operation is under way, and lets none begin any more. The node has been told to stop.
 func (ops *operations) wait() {
 	ops.mu.Lock()
-	ops.mu.Unlock() //nolint:staticcheck // whoever starts a task has it, and sees that the node stops
+	ops.over = true
+	ops.mu.Unlock()
 	ops.tasks.Wait()
 }
 
