@@ -40,15 +40,21 @@ func setup(t *testing.T, change ...func(*awsapi.Config)) *service {
 	t.Helper()
 	s := &service{local: transfer.NewMemory(), remote: transfer.NewMemory(), store: transfertest.NewStore(store.NewMemory())}
 	s.partner = transfertest.NewConnector(s.remote, transfertest.ConnectorOptions{URL: "sftp://alice@partner.example"})
-	var err error
-	s.client, err = transfer.New(transfer.Config{
+	s.start(t, transfer.Config{
 		Storage:      s.local,
 		Store:        s.store,
 		Connectors:   map[string]transfer.Connector{acme: s.partner},
 		Protocols:    map[string]transfer.Protocol{"sftp": protocol{s.partner}, "https": protocol{s.partner}},
 		PollInterval: 10 * time.Millisecond,
 		Retry:        transfer.RetryPolicy{MaxAttempts: 1},
-	})
+	}, change...)
+	return s
+}
+
+func (s *service) start(t *testing.T, cfg transfer.Config, change ...func(*awsapi.Config)) {
+	t.Helper()
+	var err error
+	s.client, err = transfer.New(cfg)
 	require.NoError(t, err)
 	require.NoError(t, s.client.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() { require.NoError(t, s.client.Shutdown(context.Background())) })
@@ -57,7 +63,6 @@ func setup(t *testing.T, change ...func(*awsapi.Config)) *service {
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	s.sdk = newSDK(t, s.url)
-	return s
 }
 
 func newHandler(t *testing.T, client *transfer.Client, change ...func(*awsapi.Config)) http.Handler {

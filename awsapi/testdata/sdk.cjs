@@ -9,7 +9,7 @@ const client = new aws.TransferClient({ maxAttempts: 1 }); // AWS_ENDPOINT_URL, 
 async function create() {
   const { ConnectorId } = await client.send(new aws.CreateConnectorCommand({
     AccessRole: "arn:aws:iam::123456789012:role/transfer",
-    Url: "sftp://partner.example",
+    Url: process.env.PARTNER_URL,
     SftpConfig: { UserSecretId: "acme", TrustedHostKeys: [], MaxConcurrentConnections: 2 },
     Tags: [{ Key: "team", Value: "edi" }],
   }));
@@ -46,8 +46,11 @@ async function refusal(command, sender = client) {
 
 async function main() {
   const ConnectorId = await create();
-  const { Connector } = await client.send(new aws.DescribeConnectorCommand({ ConnectorId }));
+  const untrusted = await client.send(new aws.TestConnectionCommand({ ConnectorId }));
+  const { HostKey } = untrusted.SftpConnectionDetails; // whose fingerprint the partner confirms by telephone
+  await client.send(new aws.UpdateConnectorCommand({ ConnectorId, SftpConfig: { TrustedHostKeys: [HostKey] } }));
   const tested = await client.send(new aws.TestConnectionCommand({ ConnectorId }));
+  const { Connector } = await client.send(new aws.DescribeConnectorCommand({ ConnectorId }));
   const { TransferId } = await client.send(new aws.StartFileTransferCommand({
     ConnectorId, SendFilePaths: ["/bucket/a.csv", "/bucket/b.csv", "/bucket/none.csv"], RemoteDirectoryPath: "/in",
   }));
@@ -57,7 +60,7 @@ async function main() {
   const missing = await refusal(new aws.DescribeConnectorCommand({ ConnectorId }));
   const guessing = new aws.TransferClient({ maxAttempts: 1, credentials: { accessKeyId: process.env.AWS_ACCESS_KEY_ID, secretAccessKey: "guess" } });
   const thief = await refusal(new aws.ListConnectorsCommand({}), guessing);
-  console.log(JSON.stringify({ ConnectorId, Connector, tested, TransferId, files, invalid, missing, thief }));
+  console.log(JSON.stringify({ ConnectorId, Connector, untrusted, tested, TransferId, files, invalid, missing, thief }));
 }
 
 main().catch((e) => {
