@@ -96,11 +96,11 @@ func TestThrottlingException(t *testing.T) {
 	_, err := start(s, t)
 	var throttled *types.ThrottlingException
 	require.ErrorAs(t, err, &throttled)
-	require.Regexp(t, `^(999|1000)$`, *throttled.RetryAfterSeconds)
+	require.Regexp(t, `^(9[0-9]{2}|1000)$`, *throttled.RetryAfterSeconds)
 	response := requireStatus(t, err, http.StatusBadRequest).Response.Header
 	require.Equal(t, "Rate exceeded: at most 0.001 requests per second", response.Get("X-Amzn-Error-Message"))
 	require.Equal(t, *throttled.RetryAfterSeconds, response.Get("Retry-After"))
-	require.Regexp(t, `^(999|1000)[0-9]{3}$`, response.Get("X-Amz-Retry-After"))
+	require.Regexp(t, `^(9[0-9]{2}|1000)[0-9]{3}$`, response.Get("X-Amz-Retry-After"))
 
 	err = list(s, t, sdk.ListFileTransferResultsInput{TransferId: aws.String("none")})
 	var unmodelled smithy.APIError
