@@ -1,7 +1,7 @@
 // Package pgstore keeps the state of transfers in PostgreSQL 15 or later, so that any number of nodes work on one queue
 // with no other coordinator. All times come from the database's clock.
 //
-// It creates the tables transfers, files and schema_version in a schema of its own. The role needs CREATE on the
+// It creates the tables transfers, files, connectors, connectors_revision, operations and schema_version in a schema of its own. The role needs CREATE on the
 // database for the first [Open] (or [Migrations] applied beforehand), and SELECT, INSERT, UPDATE and DELETE afterwards;
 // to bring an earlier version up to date it must own the tables. Nodes of the version before go on with tables of the
 // present one, but know nothing of what users want of running files: upgrade all nodes together. The database's encoding
