@@ -66,8 +66,12 @@ func exceptionOf(err error) exception {
 	return exception{Type: "InternalServiceError", Message: "An internal error occurred.", status: http.StatusInternalServerError}
 }
 
-// seconds are whole seconds, rounded up: AWS's member is a text, and a retry before them would be refused again.
+// seconds are whole seconds, rounded up: AWS's member is a text, and a retry before them would be refused again. A time
+// that is not known is left out.
 func seconds(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }
 
@@ -76,8 +80,10 @@ func seconds(d time.Duration) string {
 // X-Amz-Retry-After, in milliseconds, and not RetryAfterSeconds.
 func (e *exception) headers(h http.Header) {
 	h.Set("X-Amzn-Errortype", e.Type)
-	if e.retryAfter > 0 {
+	if e.Type == "ThrottlingException" {
 		h.Set("X-Amzn-Error-Message", e.Message)
+	}
+	if e.retryAfter > 0 {
 		h.Set("Retry-After", e.RetryAfterSeconds)
 		h.Set("X-Amz-Retry-After", strconv.FormatInt(e.retryAfter.Milliseconds()+1, 10))
 	}

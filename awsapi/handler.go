@@ -35,10 +35,11 @@ func NewHandler(client *transfer.Client, cfg Config) (http.Handler, error) {
 	if client == nil {
 		return nil, errors.New("awsapi: the Client is nil (make one with transfer.New)")
 	}
+	_, open := cfg.AccessKeys.(noSignature)
 	return &handler{
 		client:   client,
 		cfg:      cfg,
-		open:     cfg.AccessKeys == NoSignature,
+		open:     open,
 		throttle: newThrottle(cfg.MaxRequestsPerSecond, cfg.Burst),
 		bodies:   gauge{limit: cfg.MaxBodies},
 		requests: gauge{limit: int64(cfg.MaxRequests)},

@@ -94,6 +94,7 @@ func TestSignatures(t *testing.T) {
 		before  func(*http.Request)
 		after   func(*http.Request)
 		want    string
+		says    string
 	}{
 		{name: "good", want: "ResourceNotFoundException"},
 		{name: "any region", region: "eu-west-3", want: "ResourceNotFoundException"},
@@ -108,32 +109,32 @@ func TestSignatures(t *testing.T) {
 
 		{name: "none", after: func(r *http.Request) { r.Header.Del("Authorization") }, want: "MissingAuthenticationTokenException"},
 		{name: "other algorithm", after: replace("Authorization", "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), want: "IncompleteSignatureException"},
-		{name: "no signature", after: replace("Authorization", "Signature=", "Sig="), want: "IncompleteSignatureException"},
-		{name: "no credential", after: replace("Authorization", "Credential=", "Cred="), want: "IncompleteSignatureException"},
-		{name: "parameter twice", after: replace("Authorization", "Credential=", "Signature=00, Credential="), want: "IncompleteSignatureException"},
+		{name: "no signature", after: replace("Authorization", "Signature=", "Sig="), want: "IncompleteSignatureException", says: "'Signature' parameter"},
+		{name: "no credential", after: replace("Authorization", "Credential=", "Cred="), want: "IncompleteSignatureException", says: "'Credential' parameter"},
+		{name: "parameter twice", after: replace("Authorization", "Credential=", "Signature=00, Credential="), want: "IncompleteSignatureException", says: "same parameter twice"},
 		{name: "short credential", after: replace("Authorization", "/aws4_request", ""), want: "IncompleteSignatureException"},
 		{name: "short signature", after: replace("Authorization", "Signature=", "Signature=00"), want: "IncompleteSignatureException"},
 		{name: "not hexadecimal", after: replace("Authorization", "Signature=", "Signature=zz"), want: "IncompleteSignatureException"},
-		{name: "headers out of order", after: replace("Authorization", "SignedHeaders=", "SignedHeaders=z;"), want: "IncompleteSignatureException"},
+		{name: "headers out of order", after: replace("Authorization", "SignedHeaders=", "SignedHeaders=z;"), want: "IncompleteSignatureException", says: "names in order"},
 		{name: "no date", after: func(r *http.Request) { r.Header.Del("X-Amz-Date") }, want: "IncompleteSignatureException"},
 		{name: "bad date", after: func(r *http.Request) { r.Header.Set("X-Amz-Date", "today") }, want: "IncompleteSignatureException"},
-		{name: "query", after: func(r *http.Request) { r.URL.RawQuery = "X-Amz-Signature=00" }, want: "IncompleteSignatureException"},
+		{name: "query", after: func(r *http.Request) { r.URL.RawQuery = "X-Amz-Signature=00" }, want: "IncompleteSignatureException", says: "query string"},
 
-		{name: "wrong secret", key: aws.Credentials{AccessKeyID: keyID, SecretAccessKey: "guess"}, want: "InvalidSignatureException"},
-		{name: "other service", service: "s3", want: "InvalidSignatureException"},
-		{name: "other terminator", after: replace("Authorization", "aws4_request", "aws5_request"), want: "InvalidSignatureException"},
-		{name: "other region", after: replace("Authorization", "us-east-1", "us-west-2"), want: "InvalidSignatureException"},
-		{name: "other day", after: replace("Authorization", keyID+"/2", keyID+"/1"), want: "InvalidSignatureException"},
-		{name: "host not signed", after: replace("Authorization", ";host;", ";"), want: "InvalidSignatureException"},
-		{name: "target not signed", after: replace("Authorization", ";x-amz-target", ""), want: "InvalidSignatureException"},
-		{name: "header not signed", after: func(r *http.Request) { r.Header.Set("X-Amz-More", "1") }, want: "InvalidSignatureException"},
+		{name: "wrong secret", key: aws.Credentials{AccessKeyID: keyID, SecretAccessKey: "guess"}, want: "InvalidSignatureException", says: "does not match"},
+		{name: "other service", service: "s3", want: "InvalidSignatureException", says: "correct service: 'transfer'"},
+		{name: "other terminator", after: replace("Authorization", "aws4_request", "aws5_request"), want: "InvalidSignatureException", says: "valid terminator"},
+		{name: "other region", after: replace("Authorization", "us-east-1", "us-west-2"), want: "InvalidSignatureException", says: "does not match"},
+		{name: "other day", after: replace("Authorization", keyID+"/2", keyID+"/1"), want: "InvalidSignatureException", says: "Date in Credential scope"},
+		{name: "host not signed", after: replace("Authorization", ";host;", ";"), want: "InvalidSignatureException", says: "'Host' or ':authority'"},
+		{name: "target not signed", after: replace("Authorization", ";x-amz-target", ""), want: "InvalidSignatureException", says: "not signed: x-amz-target"},
+		{name: "header not signed", after: func(r *http.Request) { r.Header.Set("X-Amz-More", "1") }, want: "InvalidSignatureException", says: "not signed: x-amz-more"},
 		{name: "other host", after: func(r *http.Request) { r.Host = "other.example" }, want: "InvalidSignatureException"},
 		{name: "other path", after: func(r *http.Request) { r.RequestURI = "/other" }, want: "InvalidSignatureException"},
 		{name: "other operation", after: func(r *http.Request) { r.Header.Set("X-Amz-Target", "TransferService.StartFileTransfer") }, want: "InvalidSignatureException"},
 		{name: "other body", after: func(r *http.Request) {
 			r.Body = io.NopCloser(strings.NewReader(strings.Replace(listBody, "none", "nine", 1)))
-		}, want: "InvalidSignatureException"},
-		{name: "wrong body hash", before: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }, want: "InvalidSignatureException"},
+		}, want: "InvalidSignatureException", says: "does not match"},
+		{name: "wrong body hash", before: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }, want: "InvalidSignatureException", says: "X-Amz-Content-Sha256"},
 		{name: "second value", after: func(r *http.Request) { r.Header.Add("X-Amz-Target", "TransferService.StartFileTransfer") }, want: "InvalidSignatureException"},
 
 		{name: "unknown key", key: aws.Credentials{AccessKeyID: "OTHER", SecretAccessKey: secretKey}, want: "UnrecognizedClientException"},
@@ -165,6 +166,7 @@ func TestSignatures(t *testing.T) {
 			}
 			status, code, message := answerOf(t, h, r)
 			require.Equal(t, test.want, code, message)
+			require.Contains(t, message, test.says)
 			require.NotContains(t, message, "secret of the tests")
 			if code == "ResourceNotFoundException" {
 				require.Equal(t, http.StatusBadRequest, status)
