@@ -26,8 +26,14 @@
 // header and the path as they are; a path prefix may be cut off by http.StripPrefix.
 //
 // A signature protects neither the content from those who listen nor a request from being sent again within ClockSkew:
-// serve TLS. AWS's StartFileTransfer has no client token, so that a call that is repeated, by AWS's SDKs too, starts
-// another transfer.
+// serve TLS.
+//
+// # Retries
+//
+// AWS's StartFileTransfer has no client token, and there a call whose answer was lost starts another transfer when it is
+// repeated. Here the attempts of one SDK call find the same transfer: they have the same signed header
+// Amz-Sdk-Invocation-Id, which is the ClientToken of the transfer. A call that the program makes anew is another one, and
+// CreateConnector makes another connector each time.
 //
 // # Limits
 //

@@ -101,7 +101,7 @@ func (h *handler) serve(control *http.ResponseController, w http.ResponseWriter,
 	defer h.requests.give(1)
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
 	defer cancel()
-	return op.do(ctx, h, request)
+	return op.do(withInvocation(ctx, r, who), h, request)
 }
 
 // admit verifies who has sent the request, and whether they may.

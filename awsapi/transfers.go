@@ -28,7 +28,7 @@ func (h *handler) startFileTransfer(ctx context.Context, in *startFileTransferRe
 	if len(in.CustomHTTPHeaders) > 0 {
 		return nil, invalid("CustomHttpHeaders are for AS2 connectors only (leave them out)")
 	}
-	out, err := h.client.StartFileTransfer(ctx, &transfer.StartFileTransferInput{
+	out, err := h.startOnce(ctx, &transfer.StartFileTransferInput{
 		ConnectorID:         value(in.ConnectorID),
 		SendFilePaths:       in.SendFilePaths,
 		RetrieveFilePaths:   in.RetrieveFilePaths,
