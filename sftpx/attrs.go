@@ -16,12 +16,12 @@ const (
 // (draft-ietf-secsh-filexfer-02, section 5); ok is false where a server leaves one of them out.
 func parseAttrs(b []byte) (size, modified int64, ok bool) {
 	if len(b) < 4 {
-		return 0, 0, false
+		return -1, 0, false
 	}
 	flags := binary.BigEndian.Uint32(b)
 	b = b[4:]
 	if flags&attrSize == 0 || flags&attrTimes == 0 || len(b) < 8 {
-		return 0, 0, false
+		return -1, 0, false
 	}
 	size, b = int64(binary.BigEndian.Uint64(b)), b[8:]
 	skip := 0
@@ -32,7 +32,7 @@ func parseAttrs(b []byte) (size, modified int64, ok bool) {
 		skip += 4
 	}
 	if len(b) < skip+8 {
-		return 0, 0, false
+		return -1, 0, false
 	}
 	return size, int64(binary.BigEndian.Uint32(b[skip+4:])), true
 }

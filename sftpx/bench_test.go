@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,32 +47,61 @@ func benchUpload(b *testing.B, r transfer.Remote, dir string) {
 	p := make([]byte, benchWindow)
 	target := filepath.Join(dir, "up")
 	b.SetBytes(benchSize)
+	defer spent(b, benchSize>>20, "cpu-ms/MiB")()
 	for b.Loop() {
 		k, err := r.Create(b.Context(), target, transfer.CreateOptions{
 			Size: benchSize, WindowSize: benchWindow, Key: storagetest.NewKey(),
 		})
 		require.NoError(b, err)
-		for off := int64(0); off < benchSize; off += benchWindow {
-			require.NoError(b, k.WriteWindow(b.Context(), p, off))
-		}
+		atOnce(b, k.Concurrency(), func(int) []byte { return p }, k.WriteWindow)
 		require.NoError(b, k.Commit(b.Context(), [sha256.Size]byte{}))
 		require.NoError(b, k.Close())
 	}
 }
 
 func benchDownload(b *testing.B, r transfer.Remote, dir string) {
-	p := make([]byte, benchWindow)
 	path := filepath.Join(dir, "down")
 	require.NoError(b, os.WriteFile(path, make([]byte, benchSize), 0o600))
 	b.SetBytes(benchSize)
+	defer spent(b, benchSize>>20, "cpu-ms/MiB")()
 	for b.Loop() {
 		src, err := r.Open(b.Context(), path)
 		require.NoError(b, err)
-		for off := int64(0); off < benchSize; off += benchWindow {
-			require.NoError(b, src.ReadWindow(b.Context(), p, off))
+		places := make([][]byte, src.Concurrency())
+		for i := range places {
+			places[i] = make([]byte, benchWindow)
 		}
+		atOnce(b, len(places), func(mover int) []byte { return places[mover] }, src.ReadWindow)
 		require.NoError(b, src.Close())
 	}
+}
+
+// atOnce moves all windows in order, several at once.
+func atOnce(b *testing.B, movers int, place func(mover int) []byte, move func(context.Context, []byte, int64) error) {
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for i := range movers {
+		group.Go(func() {
+			for off := next.Add(benchWindow) - benchWindow; off < benchSize; off = next.Add(benchWindow) - benchWindow {
+				if err := move(b.Context(), place(i), off); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// spent reports this process's CPU time for each of n units in an iteration.
+func spent(b *testing.B, n int, unit string) func() {
+	used := func() time.Duration {
+		var r syscall.Rusage
+		require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
+		return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	before := used()
+	return func() { b.ReportMetric(float64((used()-before).Microseconds())/1000/float64(b.N*n), unit) }
 }
 
 // BenchmarkSmallFiles moves files of 4 KiB, 16 at once on one connection.
@@ -98,6 +129,7 @@ func smallFiles(b *testing.B, c *sftpx.Connector, move func(context.Context, tra
 	var next atomic.Int64
 	var group sync.WaitGroup
 	b.ResetTimer()
+	defer spent(b, 1, "cpu-ms/file")()
 	for range 16 {
 		group.Go(func() {
 			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
@@ -115,4 +147,17 @@ func smallFiles(b *testing.B, c *sftpx.Connector, move func(context.Context, tra
 	}
 	group.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "files/s")
+}
+
+// BenchmarkConnect makes a connection to sshd on loopback, logs in and starts SFTP.
+func BenchmarkConnect(b *testing.B) {
+	server := testenv.SSHD(b)
+	for b.Loop() {
+		c, err := sftpx.New(sshdConfig(server))
+		require.NoError(b, err)
+		r, err := c.Connect(b.Context())
+		require.NoError(b, err)
+		require.NoError(b, r.Close())
+		require.NoError(b, c.Close())
+	}
 }

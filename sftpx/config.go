@@ -44,7 +44,7 @@ type Config struct {
 	// MaxConnections is how many connections there are at most. 0 is 2: with two, a broken connection does not stop
 	// everything, and distance costs half as much; few partners allow fewer (AWS: 1 unless raised, 5 at most).
 	MaxConnections int
-	// FilesPerConnection is how many files share a connection. 0 is 16: many files on one connection are faster than
+	// FilesPerConnection is how many files share a connection. 0 is 32: many files on one connection are faster than
 	// many connections, and servers with a limit allow 100 and more. With Sequential 0 is 1.
 	FilesPerConnection int
 
@@ -101,7 +101,7 @@ func (c Config) withDefaults() Config {
 	if c.Sequential {
 		setDefault(&c.FilesPerConnection, 1)
 	}
-	setDefault(&c.FilesPerConnection, 16)
+	setDefault(&c.FilesPerConnection, 32)
 	setDefault(&c.ConnectTimeout, 30*time.Second)
 	setDefault(&c.OperationTimeout, 60*time.Second)
 	setDefault(&c.StallTimeout, 60*time.Second)

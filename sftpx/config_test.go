@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 	cfg := validConfig()
 	cfg.User, cfg.Partner = "al/ice@x", "acme"
 	info := connect(t, cfg).Info()
-	require.Equal(t, 2*16, info.MaxFiles)
+	require.Equal(t, 2*32, info.MaxFiles)
 	require.Nil(t, info.Retry, "the client's policy")
 	require.Equal(t, "acme", info.Partner)
 	require.Equal(t, "sftp://al%2Fice%40x@sftp.example.com:22", info.URL)

@@ -23,9 +23,13 @@ type bufferedConn struct {
 	net.Conn
 	r      *bufio.Reader
 	broken atomic.Bool
+	ready  atomic.Bool // the session is made
 }
 
 func (c *bufferedConn) Read(p []byte) (int, error) {
+	if !c.ready.Load() {
+		quickAck(c.Conn)
+	}
 	n, err := c.r.Read(p)
 	if err != nil {
 		c.broken.Store(true)
@@ -108,9 +112,9 @@ func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err
 // handshake agrees on keys, checks the server's and logs in.
 func (s *session) handshake(ctx context.Context, account Credentials) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	c := s.c
-	buffered := &bufferedConn{Conn: s.raw, r: bufio.NewReaderSize(s.raw, readBuffer)}
+	s.buffered = &bufferedConn{Conn: s.raw, r: bufio.NewReaderSize(s.raw, readBuffer)}
 	l := newLogin(ctx, account, c.cfg.Algorithms)
-	l.broken = buffered.broken.Load
+	l.broken = s.buffered.broken.Load
 	defer l.end()
 	var keyRefused error
 	config := &ssh.ClientConfig{
@@ -123,7 +127,7 @@ func (s *session) handshake(ctx context.Context, account Credentials) (<-chan ss
 			return keyRefused
 		},
 	}
-	conn, channels, requests, err := ssh.NewClientConn(buffered, c.cfg.Addr, config)
+	conn, channels, requests, err := ssh.NewClientConn(s.buffered, c.cfg.Addr, config)
 	if err != nil {
 		return nil, nil, c.handshakeError(err, keyRefused, l)
 	}
@@ -155,6 +159,7 @@ func (s *session) startSFTP(channels <-chan ssh.NewChannel, requests <-chan *ssh
 			fmt.Errorf("start SFTP: %w (does a login script print something?)", cleaned(err)))
 	}
 	s.askLimits()
+	s.buffered.ready.Store(true)
 	if every := s.c.cfg.KeepAlive; every > 0 {
 		s.helpers.Go(func() { s.keepAlive(every) })
 	}

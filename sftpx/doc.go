@@ -21,16 +21,30 @@
 //
 // # Sessions
 //
-// Files share sessions: up to [Config.FilesPerConnection] on each of up to [Config.MaxConnections] connections. One
-// handshake runs at a time, and everybody who waits for it shares its result. Idle sessions are kept warm, probed before
-// they are used again, and closed after [Config.IdleTimeout].
+// Files share sessions: up to [Config.FilesPerConnection] on each of up to [Config.MaxConnections] connections. The first
+// handshake runs alone, and everybody who waits for it shares its result; further ones run three at a time. Idle sessions
+// are kept warm, probed before they are used again, and closed after [Config.IdleTimeout].
 //
-// Nothing waits for ever: connecting, each request, and each window have a limit. pkg/sftp has no deadlines, so the
-// only way to end a request that is not answered is to close its connection. All files on it then fail with the same
-// cause and go on from their checkpoints. For the same reason a request whose context has ended is given time to finish
-// before the connection is closed: until the server was silent for 1 s, or for 5 s in all; while other files use the
-// connection, 2 s and 15 s. On a slow connection windows are read in pieces, so that who cancels a file does not
-// disturb the others. Every handle is closed, and its CLOSE waited for, for up to 5 s.
+// Nothing waits for ever: connecting, each request, and each window have a limit. The only way to end a request that is
+// not answered is to close its connection. All files on it then fail with the same cause and go on from their checkpoints.
+// For the same reason a request whose context has ended is given time to finish before the connection is closed: until the
+// server was silent for 1 s, or for 5 s in all; while other files use the connection, 2 s and 15 s. Who cancels a file in
+// mid-window waits for the packet that is just coming, and does not disturb the others. Every handle is closed.
+//
+// # Content
+//
+// pkg/sftp makes the requests about names. Content is moved by this package, over the same channel: many READs or WRITEs
+// are under way at once, of 255 KiB where the server takes them (it is asked by limits@openssh.com, and what it answers
+// short or refuses is noticed), else of 32 KiB. One channel moves at most 2 MiB in a round trip (golang.org/x/crypto/ssh
+// downwards, OpenSSH upwards). So a file of more than 4 MiB, on a server 5 ms away or farther, is moved on several lanes at
+// once: up to four channels on its own connection, and two on each of the others that [Config.MaxConnections] allows, twelve
+// at most. A further lane of a file that is read counts only if size and time are those that were pinned. Where the server
+// refuses, or a further connection breaks, the file goes on with what is left.
+//
+// All that is done only on OpenSSH's own server, told by limits@openssh.com (since 8.5), because many others refuse to be
+// written out of order, or through two handles. On those, and with [Profile.Sequential] or [Profile.ReadOnce], each file has
+// one lane and is moved from its begin to its end. On OpenSSH a file of at most 28 KiB is written, compared and closed
+// without waiting in between, and nobody waits for the CLOSE of a file that was read.
 //
 // # Delivery
 //
@@ -62,6 +76,7 @@
 //   - The server's clock has seconds: two versions of one size within a second look alike.
 //   - Where a server's rename replaces files although SFTP version 3 forbids it, an overwrite policy other than REPLACE
 //     is kept by a STAT just before the rename, which another writer can beat.
-//   - Files of one connection share its bandwidth, in each direction 2 MiB per round trip. A distant partner that allows
-//     more connections is faster with more of them.
+//   - Where there is one lane, files of one connection share 2 MiB per round trip in each direction. A distant partner that
+//     allows more connections is faster with more of them.
+//   - Lanes count with the partner as channels (OpenSSH's MaxSessions, 10 unless set) and as open handles.
 package sftpx

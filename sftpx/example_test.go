@@ -27,7 +27,7 @@ func ExampleNew() {
 	}
 	defer func() { _ = conn.Close() }()
 	fmt.Println(conn.Info().URL, conn.Info().MaxFiles)
-	// Output: sftp://alice@sftp.example.com:22 32
+	// Output: sftp://alice@sftp.example.com:22 64
 }
 
 // What is missing or wrong is said all at once, with the fix.

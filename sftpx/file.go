@@ -2,6 +2,7 @@ package sftpx
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,14 +19,17 @@ type file struct {
 	// inTurn sends one request at a time.
 	inTurn bool
 	got    atomic.Int64  // bytes read
+	asked  atomic.Int64  // bytes that were asked for, or sent
+	ended  chan struct{} // closed with the file
 	turn   chan struct{} // whoever is in it sends its window
 
 	same func(l *lane, handle string) error // whether another lane has opened the same file; nil: there is one lane
 
 	mu      sync.Mutex // guards the fields below, and those of its windows
 	seats   []*seat    // the first one stays
+	tried   []*lane    // that it is on, or was to be
 	windows []*window  // under way
-	seen    int64      // of pool.widened
+	grows   bool       // recruit was started
 	joining int        // seats that are being made
 	joined  *sync.Cond // joining has become less
 	closing bool
@@ -46,7 +50,7 @@ func (s *session) openFile(path string, flags uint32) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &file{s: s, seen: -1, path: path, write: flags&fxfWrite != 0, inTurn: s.c.cfg.Sequential, turn: make(chan struct{}, 1), seats: []*seat{{lane: s.first, handle: handle}}}
+	f := &file{s: s, path: path, ended: make(chan struct{}), tried: []*lane{s.first}, write: flags&fxfWrite != 0, inTurn: s.c.cfg.Sequential, turn: make(chan struct{}, 1), seats: []*seat{{lane: s.first, handle: handle}}}
 	f.joined = sync.NewCond(&f.mu)
 	return f, nil
 }
@@ -55,6 +59,7 @@ func (s *session) openFile(path string, flags uint32) (*file, error) {
 func (f *file) close() error {
 	f.mu.Lock()
 	f.closing = true
+	close(f.ended)
 	for f.joining > 0 {
 		f.joined.Wait()
 	}
@@ -79,6 +84,38 @@ func (f *file) close() error {
 	return errors.Join(errs...)
 }
 
+// settle writes p, the whole file, if there is one to be written, asks for the size if look is set, and closes the file:
+// all without waiting in between, which only servers are asked for that do one thing after the other. The size is -1 if the
+// server does not say it. It is to be called in do.
+func (f *file) settle(p []byte, look bool) (size int64, err error) {
+	at := f.seats[0]
+	var written, looked <-chan reply
+	if len(p) > 0 {
+		written, err = at.lane.askWithNext(fxpWrite, func(b []byte) []byte {
+			b = binary.BigEndian.AppendUint64(appendString(b, at.handle), 0)
+			return append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
+		})
+	}
+	if look && err == nil {
+		looked, err = at.lane.askWithNext(fxpFstat, func(b []byte) []byte { return appendString(b, at.handle) })
+	}
+	if closed := f.close(); err == nil {
+		err = closed
+	}
+	if written != nil {
+		if a := <-written; a.err != nil {
+			err = a.err
+		}
+	}
+	size = -1
+	if looked != nil && err == nil {
+		if a := <-looked; a.err == nil && a.kind == fxpAttrs {
+			size, _, _ = parseAttrs(a.body)
+		}
+	}
+	return size, err
+}
+
 // sync brings what was written to the server's disk (fsync@openssh.com). It is to be called in do.
 func (f *file) sync() error {
 	at := f.seats[0]
@@ -98,7 +135,11 @@ func (f *file) move(ctx context.Context, p []byte, off int64) error {
 	}
 	f.mu.Lock()
 	f.windows = append(f.windows, w)
+	if !f.grows && f.wanted() > 1 {
+		f.grows = f.s.spawn(f.recruit)
+	}
 	f.mu.Unlock()
+	f.asked.Add(int64(len(p)))
 	defer context.AfterFunc(ctx, w.wake)()
 	err := w.sendAll(ctx)
 	<-f.turn
@@ -169,22 +210,42 @@ func (f *file) sessions() []*session {
 	return busy
 }
 
-// widen asks for more lanes, if there may be more of them than when it was called last.
-func (f *file) widen(rest int64) {
-	if f.same == nil || f.seen == f.s.c.pool.widened.Load() || f.closing {
-		return
-	}
-	f.seen = f.s.c.pool.widened.Load()
-	for _, l := range f.s.c.pool.lanes(f.s, f.wanted(rest)) {
-		taken := slices.ContainsFunc(f.seats, func(at *seat) bool { return at.lane == l })
-		if !taken && len(f.seats)+f.joining < mostLanes && f.s.c.pool.enter(l.s) {
-			f.joining++
-			if !l.s.spawn(func() { f.join(l) }) {
-				f.joining--
-				f.s.c.pool.leave(l.s)
-			}
+// recruit puts the file on more lanes as they come up, until there are as many as it is worth.
+func (f *file) recruit() {
+	for {
+		lanes, changed := f.s.c.pool.lanes(f.s, f.wanted())
+		if !f.joinAll(lanes) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-f.ended:
+			return
+		case <-f.s.quit:
+			return
 		}
 	}
+}
+
+// joinAll has the file opened on lanes that it does not use yet, and reports whether it may use more.
+func (f *file) joinAll(lanes []*lane) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range lanes {
+		if f.closing || f.same == nil || len(f.seats)+f.joining >= mostLanes {
+			return false
+		}
+		if slices.ContainsFunc(f.tried, func(other *lane) bool { return other == l }) || !f.s.c.pool.enter(l.s) {
+			continue
+		}
+		f.tried = append(f.tried, l)
+		f.joining++
+		if !l.s.spawn(func() { f.join(l) }) {
+			f.joining--
+			f.s.c.pool.leave(l.s)
+		}
+	}
+	return !f.closing && f.same != nil
 }
 
 const (
@@ -196,13 +257,13 @@ const (
 	laneShare = 4 << 20
 )
 
-// wanted is how many lanes the rest of a file is worth.
-func (f *file) wanted(rest int64) int {
+// wanted is how many lanes the rest of the file is worth.
+func (f *file) wanted() int {
 	trip := f.s.trip.Load()
-	if trip < laneTrip {
+	if f.same == nil || trip < laneTrip {
 		return 1
 	}
-	return int(min(mostLanes, trip/laneTrip+1, rest/laneShare+1))
+	return int(min(mostLanes, trip/laneTrip+1, (f.size-f.asked.Load())/laneShare+1))
 }
 
 // join opens the file on one more lane.

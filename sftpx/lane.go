@@ -61,8 +61,8 @@ func (s *session) widen() {
 	} else {
 		s.widest = len(s.lanes)
 	}
+	p.change()
 	p.mu.Unlock()
-	p.widened.Add(1)
 	if err != nil {
 		s.c.log.Debug("sftp server gives no further channel", "server", s.c.url, "channels", s.widest, "error", err)
 		return

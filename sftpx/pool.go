@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed62b9dc43/transfer"
@@ -21,14 +20,13 @@ type pool struct {
 	stop  context.CancelCauseFunc
 	tasks sync.WaitGroup // dials, and sessions until they are gone
 
-	widened atomic.Int64 // grows with each lane, and each attempt at one
-
 	mu       sync.Mutex // guards all below, and the pool's fields of each session
 	closed   bool
 	sessions []*session
-	waiting  []*waiter // oldest first
-	dialling int       // connections being made
-	notYet   time.Time // when a further connection may be tried
+	waiting  []*waiter     // oldest first
+	dialling int           // connections being made
+	changed  chan struct{} // closed and replaced when there is one lane more, or one fewer to come
+	notYet   time.Time     // when a further connection may be tried
 }
 
 // waiter is a file that waits for a session.
@@ -41,7 +39,7 @@ type grant struct {
 
 func newPool(c *Connector) *pool {
 	ctx, stop := context.WithCancelCause(context.Background())
-	return &pool{c: c, ctx: ctx, stop: stop}
+	return &pool{c: c, ctx: ctx, stop: stop, changed: make(chan struct{})}
 }
 
 // get lends a live session.
@@ -200,7 +198,6 @@ func (p *pool) dial() {
 	s, err := p.c.dial(p.ctx, nil)
 	p.mu.Lock()
 	p.dialling--
-	p.widened.Add(1)
 	if err == nil {
 		p.tasks.Go(func() { s.run(p.remove) })
 	}
@@ -217,7 +214,14 @@ func (p *pool) dial() {
 	default:
 		p.failWaiting(err)
 	}
+	p.change()
 	p.mu.Unlock()
+}
+
+// change tells those who wait for more lanes.
+func (p *pool) change() {
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
 func (p *pool) failWaiting(err error) {

@@ -17,8 +17,8 @@ type Profile struct {
 	// Verify is what is asked after a delivered file was closed. 0 is VerifySize.
 	Verify Verify
 	// MaxPacket is how many bytes one READ or WRITE carries at most. 0 is 32 KiB, which every server must take
-	// (draft-ietf-secsh-filexfer-02, section 3), and 255 KiB for OpenSSH since 8.5, which says that it takes them. A
-	// server that answers shorter is noticed, and asked for less from then on. At most 255 KiB.
+	// (draft-ietf-secsh-filexfer-02, section 3), and 255 KiB for OpenSSH since 8.5, or what a server says to take
+	// (limits@openssh.com). One that answers shorter is noticed, and asked for less from then on. At most 255 KiB.
 	MaxPacket int
 
 	// ReadOnce is for mailboxes, which hand out a file once. Nothing but READ is sent between OPEN and CLOSE (as

@@ -27,7 +27,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send sends a small packet, together with all that others want to send at that moment.
+// send sends a small packet.
 func (w *wire) send(packet []byte) error {
 	w.post(packet)
 	return w.push()
@@ -40,6 +40,7 @@ func (w *wire) post(packet []byte) {
 	w.queue = append(w.queue, packet...)
 }
 
+// push sends what was put down, by whomever: many small requests at one moment are one packet of SSH.
 func (w *wire) push() error {
 	w.sending.Lock()
 	defer w.sending.Unlock()
@@ -83,18 +84,23 @@ func (w *wire) sendContent(head, content []byte) error {
 	return err
 }
 
-// ask sends a request that carries no content; answer, which has room, gets the reply. body begins with the type.
+// ask sends a request whose answer has no content; body appends what follows its id.
 func (w *wire) ask(kind byte, body func([]byte) []byte) (<-chan reply, error) {
+	answer, err := w.askWithNext(kind, body)
+	if err == nil {
+		err = w.push()
+	}
+	return answer, err
+}
+
+// askWithNext is ask, but the request goes along with the next one.
+func (w *wire) askWithNext(kind byte, body func([]byte) []byte) (<-chan reply, error) {
 	answer := make(chan reply, 1)
 	id, err := w.note(request{answer: answer})
 	if err != nil {
 		return nil, err
 	}
-	packet := body(appendHead(make([]byte, 0, 256), kind, id))
-	if err := w.send(sized(packet)); err != nil {
-		w.forget(id)
-		return nil, err
-	}
+	w.post(sized(body(appendHead(make([]byte, 0, 256), kind, id))))
 	return answer, nil
 }
 

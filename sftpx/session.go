@@ -27,14 +27,15 @@ const (
 
 // session is one connection with one SFTP channel, shared by several files.
 type session struct {
-	c       *Connector
-	raw     net.Conn // closing it is the only way to free a call of pkg/sftp
-	conn    ssh.Conn
-	channel ssh.Channel  // the first one
-	first   *lane        // on it
-	client  *sftp.Client // beside our own requests
-	server  string       // how the server names itself, cleaned
-	hostKey ssh.PublicKey
+	c        *Connector
+	raw      net.Conn      // closing it is the only way to free a call of pkg/sftp
+	buffered *bufferedConn // raw, read in large pieces
+	conn     ssh.Conn
+	channel  ssh.Channel  // the first one
+	first    *lane        // on it
+	client   *sftp.Client // beside our own requests
+	server   string       // how the server names itself, cleaned
+	hostKey  ssh.PublicKey
 	// authMethods are those that the server accepted.
 	authMethods []string
 	greeting    *greeting // nil unless it is to be reported

@@ -137,8 +137,15 @@ func (src *source) checkEmpty(ctx context.Context) error {
 	return err
 }
 
-// Close closes the file on the server and waits for the answer. A server that is silent for 5 s loses the connection.
-func (src *source) Close() error { return src.s.closeFile(context.Background(), src.file) }
+// Close closes the file on the server. It waits for the answer where that may say something; a server that is silent for
+// 5 s loses the connection.
+func (src *source) Close() error {
+	closed := func() error { return src.s.closeFile(context.Background(), src.file) }
+	if src.s.manyLanes() && src.s.spawn(func() { _ = closed() }) {
+		return nil
+	}
+	return closed()
+}
 
 // closeFile closes a file whose content no longer matters. With its connection it is closed already.
 func (s *session) closeFile(ctx context.Context, f *file) error {

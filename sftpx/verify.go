@@ -12,6 +12,9 @@ func (k *sink) verify(ctx context.Context) error {
 	if k.r.c.cfg.Verify == VerifyNone {
 		return nil
 	}
+	if k.size >= 0 {
+		return k.compare(k.size)
+	}
 	var size int64
 	err := k.s.request(ctx, "compare size", k.temp, func() error {
 		stat, err := k.s.client.Stat(k.temp)
@@ -20,10 +23,14 @@ func (k *sink) verify(ctx context.Context) error {
 		}
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return k.unverified(err)
-	case size != k.o.Size:
+	}
+	return k.compare(size)
+}
+
+func (k *sink) compare(size int64) error {
+	if size != k.o.Size {
 		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch, Err: saidBy(k.r.c.cfg.Addr,
 			fmt.Errorf("the server has %d of %d bytes", size, k.o.Size))}
 	}

@@ -61,7 +61,6 @@ func (w *window) next(ctx context.Context, parts []part) (n int, err error) {
 	f := w.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.widen(f.size - w.off - int64(w.sent))
 	packet := f.s.packetSize()
 	for {
 		for n < len(parts) && w.err == nil && ctx.Err() == nil && (len(w.again) > 0 || w.sent < len(w.p)) {
@@ -217,15 +216,14 @@ func (w *window) answered(p part, n int, err error) {
 	case w.left:
 	case err == nil:
 		w.took(p, n)
-	case f.seats[0] != p.at && !errors.Is(err, io.EOF): // the first lane tells whether it is the lane or the file
+	case f.seats[0] != p.at && err != io.EOF: // the first lane tells whether it is the lane or the file
 		p.at.gone = true
 		w.again = append(w.again, p)
 	case p.n > safePacket && isStatus(err, fxBadMessage) && f.s.triesLarge(f.write):
 		f.s.shrinkTo(safePacket)
 		w.again = append(w.again, p)
 	case w.err == nil:
-		w.err = err
-		if errors.Is(err, io.EOF) && !isBroken(err) {
+		if w.err = err; err == io.EOF {
 			w.err = errEnd
 		}
 	}

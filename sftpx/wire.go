@@ -244,10 +244,3 @@ func (w *wire) note(q request) (id uint32, err error) {
 	w.asked[id] = q
 	return id, nil
 }
-
-// forget takes a request back that was not sent.
-func (w *wire) forget(id uint32) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.asked, id)
-}
