@@ -483,6 +483,29 @@ func TestDeleteWhileFilesWait(t *testing.T) {
 	})
 }
 
+// What a failed file has left behind at a partner that is gone is looked for until the connector is, and then no more.
+func TestLitterOfADeletedConnector(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := setupDynamic(t, policy(transfer.RetryPolicy{MaxAttempts: 1}))
+		lost := &transfer.Error{Op: "write", Code: transfer.ConnectionLost}
+		d.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit | transfertest.OpAbort, Err: lost})
+		require.Equal(t, 1, d.wait(d.send(d.client, d.id, "a")).Failed)
+		litter := func() int {
+			t.Helper()
+			files, err := d.store.ListFiles(t.Context(), store.Query{Litter: true})
+			require.NoError(t, err)
+			return len(files)
+		}
+		time.Sleep(24 * time.Hour)
+		require.Equal(t, 1, litter())
+		_, err := d.client.DeleteConnector(t.Context(), &transfer.DeleteConnectorInput{ConnectorID: d.id})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Zero(t, litter())
+	})
+}
+
 func (d *dynamic) results1(id string) transfer.ConnectorFileTransferResult {
 	d.t.Helper()
 	p := transfer.NewListFileTransferResultsPaginator(d.client, &transfer.ListFileTransferResultsInput{ConnectorID: d.id, TransferID: id})

@@ -18,9 +18,10 @@ func (m *Memory) CreateConnector(ctx context.Context, c Connector) (Connector, e
 	if m.connectors[c.ID] != nil {
 		return Connector{}, ErrExists
 	}
-	created := Connector{ID: c.ID, CreatedAt: microsOf(time.Now()).time()}
+	now := microsOf(time.Now())
+	created := Connector{ID: c.ID, CreatedAt: now.time()}
 	m.connectors[c.ID] = &created
-	return m.changeConnector(&created, c.URL, c.Definition), nil
+	return m.changeConnector(&created, c.URL, c.Definition, now), nil
 }
 
 // UpdateConnector implements [Store].
@@ -34,7 +35,7 @@ func (m *Memory) UpdateConnector(ctx context.Context, c Connector) (Connector, e
 	if known.Revision != c.Revision {
 		return Connector{}, ErrRevision
 	}
-	return m.changeConnector(known, c.URL, c.Definition), nil
+	return m.changeConnector(known, c.URL, c.Definition, microsOf(time.Now())), nil
 }
 
 // DeleteConnector implements [Store].
@@ -46,14 +47,14 @@ func (m *Memory) DeleteConnector(ctx context.Context, id string) error {
 		return err
 	}
 	known.Deleted = true
-	m.changeConnector(known, "", nil)
+	m.changeConnector(known, "", nil, microsOf(time.Now()))
 	return nil
 }
 
 // changeConnector gives a connector its next revision. It is called with mu locked.
-func (m *Memory) changeConnector(c *Connector, url string, definition []byte) Connector {
+func (m *Memory) changeConnector(c *Connector, url string, definition []byte, now micros) Connector {
 	m.revision++
-	c.Revision, c.URL, c.Definition, c.UpdatedAt = m.revision, url, bytes.Clone(definition), microsOf(time.Now()).time()
+	c.Revision, c.URL, c.Definition, c.UpdatedAt = m.revision, url, bytes.Clone(definition), now.time()
 	m.hint(ConnectorsChanged)
 	return c.clone()
 }
