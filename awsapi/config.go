@@ -55,12 +55,11 @@ type Config struct {
 	// a ThrottlingException. Default 256.
 	MaxRequests int
 
-	// ReadTimeout bounds how long a request's body may take to arrive and, apart from that, the answer to leave.
-	// Default 15 s.
+	// ReadTimeout bounds how long it may take to look up a request's key and to receive its body and, apart from that,
+	// how long the answer may take to leave. Default 15 s.
 	ReadTimeout time.Duration
 
-	// Timeout bounds the work on a request and, apart from that, the look-up of its key. Default 1 minute: TestConnection
-	// answers once the partner has.
+	// Timeout bounds the work on a request. Default 1 minute: TestConnection answers once the partner has.
 	Timeout time.Duration
 
 	// Logger receives what goes wrong inside (level Error), who was refused (Warn) and every request (Debug). Bodies,
