@@ -28,6 +28,13 @@ const (
 
 const schemeSFTP = "sftp"
 
+// CheckDefinition returns nil, or one InvalidRequestException with all that is wrong with a definition, as CreateConnector
+// would. It is for programs that make connectors of definitions themselves, by Protocol.Open, for Config.Connectors.
+func CheckDefinition(d *ConnectorDefinition, protocols map[string]Protocol) error {
+	_, err := (&Config{Protocols: protocols}).checkDefinition(d)
+	return err
+}
+
 // checkDefinition returns the Protocol of a definition, or one error with all that is wrong with it.
 func (c *Config) checkDefinition(d *ConnectorDefinition) (Protocol, error) {
 	var p problems

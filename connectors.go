@@ -37,8 +37,16 @@ func (c *Client) CreateConnector(ctx context.Context, in *CreateConnectorInput) 
 	if err != nil {
 		return nil, storeFailure("create connector", err)
 	}
+	c.catchUp(ctx)
 	c.cfg.Logger.Info("connector created", "connector", created.ID, "url", created.URL, "revision", created.Revision)
 	return &CreateConnectorOutput{ConnectorID: created.ID}, nil
+}
+
+// catchUp lets a Client that moves files know of a change at once.
+func (c *Client) catchUp(ctx context.Context) {
+	if _, err := c.runningOperations(); err == nil {
+		c.engine.catchUp(ctx)
+	}
 }
 
 // newConnectorID returns an id as AWS's are: "c-" and 17 hexadecimal digits.
@@ -90,6 +98,7 @@ func (c *Client) UpdateConnector(ctx context.Context, in *UpdateConnectorInput) 
 		if err != nil {
 			return nil, err
 		}
+		c.catchUp(ctx)
 		c.cfg.Logger.Info("connector updated", "connector", updated.ID, "url", updated.URL, "revision", updated.Revision)
 		return &UpdateConnectorOutput{ConnectorID: updated.ID}, nil
 	}
@@ -214,6 +223,7 @@ func (c *Client) DeleteConnector(ctx context.Context, in *DeleteConnectorInput) 
 	case err != nil:
 		return nil, storeFailure("delete connector "+in.ConnectorID, err)
 	}
+	c.catchUp(ctx)
 	c.cfg.Logger.Info("connector deleted", "connector", in.ConnectorID)
 	return &DeleteConnectorOutput{}, nil
 }

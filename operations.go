@@ -180,11 +180,7 @@ func (c *Client) startOperation(ctx context.Context, id, connectorID string, spe
 	if err != nil {
 		return err
 	}
-	if c.engine.partners.follows() {
-		if _, err := c.engine.partners.refresh(ctx); err != nil { // it may have been created a moment ago
-			return storeFailure("read the connectors", err)
-		}
-	}
+	c.engine.catchUp(ctx) // it may have been created a moment ago
 	p := c.engine.partners.acquire(connectorID)
 	if p.conn == nil {
 		c.engine.partners.release(p)

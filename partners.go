@@ -161,6 +161,9 @@ func (ps *partners) shutdown() {
 
 // refresh makes the roster that of the Store and reports whether anything has changed.
 func (ps *partners) refresh(ctx context.Context) (changed bool, err error) {
+	if !ps.follows() {
+		return false, nil
+	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	before := ps.now.Load()
@@ -249,23 +252,31 @@ func (ps *partners) all() map[string]*partner { return ps.now.Load().partners }
 // followStore keeps the roster up to date until ctx ends.
 func (e *engine) followStore(ctx context.Context) {
 	changed := e.store.Watch(ctx, store.ConnectorsChanged)
-	poll := time.NewTicker(e.cfg.PollInterval)
+	poll, orphans := time.NewTicker(e.cfg.PollInterval), time.NewTicker(sweepInterval)
 	defer poll.Stop()
+	defer orphans.Stop()
 	for {
-		news, err := e.partners.refresh(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Error("cannot read the connectors", "error", err)
-		}
-		if news {
-			hint(e.freed)
-			hint(e.orphaned)
-		}
+		e.catchUp(ctx)
 		select {
 		case <-changed:
 		case <-poll.C:
+		case <-orphans.C: // what waits for its next attempt, or is resumed
+			hint(e.orphaned)
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// catchUp makes the roster that of the Store. A Store that is away is asked again at the next poll.
+func (e *engine) catchUp(ctx context.Context) {
+	news, err := e.partners.refresh(ctx)
+	if err != nil && ctx.Err() == nil {
+		e.cfg.Logger.Error("cannot read the connectors", "error", err)
+	}
+	if news {
+		hint(e.freed)
+		hint(e.orphaned)
 	}
 }
 
