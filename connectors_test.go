@@ -117,6 +117,14 @@ func (d *dynamic) wait(id string) transfer.TransferSummary {
 	return summary
 }
 
+func TestConfigOfProtocols(t *testing.T) {
+	t.Parallel()
+	_, err := transfer.New(transfer.Config{Protocols: map[string]transfer.Protocol{"sftp": nil, "SFTP": transfertest.NewProtocol(nil), "": transfertest.NewProtocol(nil)}})
+	require.ErrorContains(t, err, `Config.Protocols["sftp"] is nil`)
+	require.ErrorContains(t, err, `Config.Protocols has the scheme "SFTP"`)
+	require.ErrorContains(t, err, `Config.Protocols has the scheme ""`)
+}
+
 func TestCreatedConnectorMovesFiles(t *testing.T) {
 	t.Parallel()
 	d := setupDynamic(t)

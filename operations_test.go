@@ -319,7 +319,9 @@ func TestShutdownEndsOperations(t *testing.T) {
 func TestOperationOfAClientThatDied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		faulty := transfertest.NewStore(nil)
-		d := setupDynamic(t, func(c *transfer.Config) { c.Store, c.PollInterval, c.ProgressInterval = faulty, time.Minute, time.Second })
+		d := setupDynamic(t, func(c *transfer.Config) {
+			c.Store, c.PollInterval, c.ProgressInterval = faulty, time.Minute, time.Second
+		})
 		lost := faulty.Inject(transfertest.StoreRule{Op: transfertest.OpOperations, Nth: 2, Times: -1, Err: errors.New("away")})
 		out, err := d.client.StartRemoteDelete(t.Context(), &transfer.StartRemoteDeleteInput{ConnectorID: d.id, DeletePath: "a"})
 		require.NoError(t, err)

@@ -11,6 +11,8 @@ import (
 )
 
 // Secrets fetches credentials when they are needed. What it returns is used and let go, never kept, stored or logged.
+// Whoever may create or update a connector chooses the server that a secret goes to, and may choose any secret there is:
+// give a Secrets that holds those of partners only.
 // Methods MUST be safe for concurrent use and return once ctx has ended.
 type Secrets interface {
 	// Secret returns the secret with this id. For connectors it is a JSON object in the shape of AWS's:

@@ -24,7 +24,8 @@ type Config struct {
 	Storage Storage
 
 	// Store keeps the state of all transfers. Default: store.NewMemory(), which forgets everything when the
-	// process ends (see packages sqlitestore and pgstore). Clients over one Store must have the same connectors, by id, and the same Storage.
+	// process ends (see packages sqlitestore and pgstore). Clients over one Store that move files must have the same
+	// Connectors, by id, and the same Storage.
 	Store store.Store
 
 	// Connectors are the partners, by connector id (1 to 255 characters). The Client never closes them. Those that
@@ -62,7 +63,7 @@ type Config struct {
 	WindowsPerFile int
 
 	// MemoryBudget bounds the windows of all files of this node together, in bytes, at least one WindowSize.
-	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, one alone gets
+	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, or may be (Protocols), one alone gets
 	// half of it at most, so that a partner that does not move leaves some for the others. The process takes more:
 	// the garbage collector lets garbage grow as large as what is in use (see GOMEMLIMIT).
 	MemoryBudget int64

@@ -144,7 +144,7 @@ func TestBadSecrets(t *testing.T) {
 		part:               "not a JSON object",
 		`{"` + part:        "not a JSON object",
 		`["` + part + `"]`: "not a JSON object",
-		`{"Username": 5, "Password": "` + part + `"}`:                                                        "not a JSON object of texts",
+		`{"Username": 5, "Password": "` + part + `"}`:                                                            "not a JSON object of texts",
 		secretText(t, map[string]string{"Password": part}):                                                       "it has no Username",
 		secretText(t, map[string]string{"Username": "u\n", "Password": part}):                                    "User has control characters",
 		secretText(t, map[string]string{"Username": "u"}):                                                        "neither Password nor PrivateKey",

@@ -20,10 +20,11 @@
 //	  }
 //	}
 //
-// The directory of secrets has a file for each secret that a connector names, such as warehouse.json, in the shape of AWS's:
-// {"Username": "…", "Password": "…", "PrivateKey": "…"}. Who may use the service is in two more files there: access-keys.json
-// for AWS's API, {"AKIA…": "secret key"}, and users.json for Waarp's, {"alice": {"password": "…", "roles": ["read", "transfer",
-// "control"]}}. An API whose file is missing is not served.
+// The directory of secrets has two files that say who may use the service: access-keys.json for AWS's API,
+// {"AKIA…": "secret key"}, and users.json for Waarp's, {"alice": {"password": "…", "roles": ["read", "transfer", "control"]}}.
+// An API whose file is missing is not served. The directory partners in it has a file for each secret that a connector names,
+// such as warehouse.json, in the shape of AWS's: {"Username": "…", "Password": "…", "PrivateKey": "…"}. Who may create
+// connectors can have any of those sent to a server of their choice.
 //
 // AWS's API is at /, such as AWS_ENDPOINT_URL_TRANSFER=https://localhost:8443, Waarp's at /v2/transfers. Without -cert the
 // server speaks HTTP, and then listens on loopback addresses only.

@@ -83,11 +83,11 @@ func prepare(t *testing.T) *service {
 	})
 	require.NoError(t, err)
 	for name, text := range map[string]string{
-		"config.json":              string(config),
-		"secrets/warehouse.json":   fmt.Sprintf(`{"Username":"us","Password":%q}`, partnerLogin),
-		"secrets/access-keys.json": fmt.Sprintf(`{%q:%q}`, accessKey, secretKey),
-		"secrets/users.json":       fmt.Sprintf(`{"alice":{"password":%q,"roles":["read","transfer","control"]}}`, password),
-		"files/outbox/a.csv":       "content of a",
+		"config.json":                     string(config),
+		"secrets/partners/warehouse.json": fmt.Sprintf(`{"Username":"us","Password":%q}`, partnerLogin),
+		"secrets/access-keys.json":        fmt.Sprintf(`{%q:%q}`, accessKey, secretKey),
+		"secrets/users.json":              fmt.Sprintf(`{"alice":{"password":%q,"roles":["read","transfer","control"]}}`, password),
+		"files/outbox/a.csv":              "content of a",
 	} {
 		path := filepath.Join(s.folder, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
@@ -245,7 +245,7 @@ func TestServerStartsByRule(t *testing.T) {
 func TestServerAndJavaScriptSDK(t *testing.T) {
 	t.Parallel()
 	s := prepare(t)
-	for name, text := range map[string]string{"files/bucket/a.csv": "a", "files/bucket/b.csv": "b", "secrets/acme": fmt.Sprintf(`{"Username":"us","Password":%q}`, partnerLogin)} {
+	for name, text := range map[string]string{"files/bucket/a.csv": "a", "files/bucket/b.csv": "b", "secrets/partners/acme": fmt.Sprintf(`{"Username":"us","Password":%q}`, partnerLogin)} {
 		path := filepath.Join(s.folder, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))

@@ -29,7 +29,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.key, "key", "", "`file` with its private key, PEM")
 	f.StringVar(&o.dir, "dir", "", "`directory` with the files: the storage")
 	f.StringVar(&o.store, "store", "", "SQLite `file` with all transfers and connectors; it is made if it is missing")
-	f.StringVar(&o.secrets, "secrets", "", "`directory` with secrets, access-keys.json and users.json")
+	f.StringVar(&o.secrets, "secrets", "", "`directory` with access-keys.json, users.json, and partners' secrets in partners")
 	f.StringVar(&o.config, "config", "", "JSON `file` with connectors and rules (default: none)")
 	f.IntVar(&o.connections, "connections", 1000, "connections at once")
 	return f
@@ -67,7 +67,7 @@ func (o *options) check() error {
 	}
 	require(o.dir != "", "-dir is missing (the directory with the files)")
 	require(o.store != "", "-store is missing (a file for the state, such as /var/lib/transfer.db)")
-	require(o.secrets != "", "-secrets is missing (the directory with secrets, access-keys.json and users.json)")
+	require(o.secrets != "", "-secrets is missing (the directory with access-keys.json, users.json and partners)")
 	require((o.cert == "") == (o.key == ""), "-cert and -key belong together (give both, or none for HTTP)")
 	require(o.connections > 0, "-connections must be 1 or more")
 	host, _, err := net.SplitHostPort(o.listen)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/seed62b9dc43/transfer"
@@ -38,13 +39,14 @@ func (o *options) serve(ctx context.Context, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	secrets := transfer.SecretsDir(o.secrets)
-	connectors, closeAll, err := cfg.connectors(protocols()["sftp"], secrets)
+	partners := transfer.SecretsDir(filepath.Join(o.secrets, "partners"))
+	connectors, closeAll, err := cfg.connectors(protocols()["sftp"], partners)
 	defer func() { err = errors.Join(err, closeAll()) }()
 	if err != nil {
 		return err
 	}
 	client, err := transfer.New(transfer.Config{
-		Storage: storage, Store: st, Connectors: connectors, Protocols: protocols(), Secrets: secrets, Logger: log,
+		Storage: storage, Store: st, Connectors: connectors, Protocols: protocols(), Secrets: partners, Logger: log,
 	})
 	if err != nil {
 		return err
