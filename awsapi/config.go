@@ -22,8 +22,7 @@ type Config struct {
 	Allow func(ctx context.Context, accessKeyID, operation string) bool
 
 	// Strict asks for AWS's own limits where this module has wider ones: 10 paths in a StartFileTransfer, connector ids
-	// of the form c-0123456789abcdef0, 5 connections of a connector. Default: what the
-	// Client allows.
+	// of the form c-0123456789abcdef0, 5 connections of a connector. Default: what the Client allows.
 	Strict bool
 
 	// Region is the only one that signatures may be for, and part of ARNs. Default: signatures may be for any, and ARNs
