@@ -31,7 +31,7 @@ func TestImports(t *testing.T) {
 		{pkg: "./store/pgstore", not: []string{module + "/sftpx", module + "/s3x", "modernc.org/sqlite", "testing"}},
 		{pkg: "./sftpx", not: []string{module + "/s3x", "github.com/aws", "testing"}},
 		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
-		{pkg: "./awsapi", only: []string{module, "golang.org/x"}, not: []string{module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./awsapi", only: []string{module, "golang.org/x"}, not: []string{module + "/waarpapi", module + "/as2x", module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./waarpapi", only: []string{module, module + "/store", "golang.org/x"}, not: []string{module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},
 	} {

@@ -25,6 +25,12 @@ type AccessKey struct {
 	Expires      time.Time // from then on refused with ExpiredTokenException; zero: never
 }
 
+// String hides the secret.
+func (AccessKey) String() string { return "AccessKey" }
+
+// GoString hides the secret.
+func (AccessKey) GoString() string { return "awsapi.AccessKey{…}" }
+
 // StaticKeys are access keys by id that do not change.
 type StaticKeys map[string]AccessKey
 

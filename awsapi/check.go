@@ -90,10 +90,15 @@ func (c *checker) list(at string, s shape, v reflect.Value) {
 	if v.Len() > s.max {
 		c.fail(at, shown, false, fmt.Sprintf("have length less than or equal to %d", s.max))
 	}
+	of := shapes[s.member]
 	for i := 0; i < v.Len() && !c.full(); i++ {
+		m := v.Index(i)
+		if m.Kind() == reflect.String && of.broken(m.String()) == "" {
+			continue // as nearly all are: their place is only made into text for a message
+		}
 		at := at + "." + strconv.Itoa(i+1) + ".member"
-		if m := v.Index(i); m.Kind() == reflect.String {
-			c.text(at, shapes[s.member], m.String())
+		if m.Kind() == reflect.String {
+			c.text(at, of, m.String())
 		} else {
 			c.structure(at+".", m)
 		}
@@ -101,17 +106,24 @@ func (c *checker) list(at string, s shape, v reflect.Value) {
 }
 
 func (c *checker) text(at string, s shape, value string) {
-	shown := "'" + shorten(value) + "'"
+	if broken := s.broken(value); broken != "" {
+		c.fail(at, "'"+shorten(value)+"'", s.sensitive, broken)
+	}
+}
+
+// broken says which constraint a text does not satisfy, or nothing. One that may be empty needs no pattern then.
+func (s *shape) broken(value string) string {
 	switch n := utf8.RuneCountInString(value); {
 	case len(s.values) > 0 && !slices.Contains(s.values, value):
-		c.fail(at, shown, s.sensitive, "satisfy enum value set: ["+strings.Join(s.values, ", ")+"]")
+		return "satisfy enum value set: [" + strings.Join(s.values, ", ") + "]"
 	case n < s.min:
-		c.fail(at, shown, s.sensitive, fmt.Sprintf("have length greater than or equal to %d", s.min))
+		return fmt.Sprintf("have length greater than or equal to %d", s.min)
 	case n > s.max:
-		c.fail(at, shown, s.sensitive, fmt.Sprintf("have length less than or equal to %d", s.max))
+		return fmt.Sprintf("have length less than or equal to %d", s.max)
 	case s.matches != nil && (n > 0 || s.min > 0) && !s.matches.MatchString(value):
-		c.fail(at, shown, s.sensitive, "satisfy regular expression pattern: "+s.pattern)
+		return "satisfy regular expression pattern: " + s.pattern
 	}
+	return ""
 }
 
 func (c *checker) number(at string, s shape, value int) {

@@ -81,7 +81,7 @@ func checkSigned(s *signature, header http.Header) error {
 
 // findKey returns the access key with this id, if the request's session token is the one that belongs to it.
 func (h *handler) findKey(ctx context.Context, id, token string, now time.Time) (AccessKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.ReadTimeout)
 	defer cancel()
 	key, err := h.cfg.AccessKeys.AccessKey(ctx, id)
 	switch {

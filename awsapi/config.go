@@ -22,8 +22,7 @@ type Config struct {
 	Allow func(ctx context.Context, accessKeyID, operation string) bool
 
 	// Strict asks for AWS's own limits where this module has wider ones: 10 paths in a StartFileTransfer, connector ids
-	// of the form c-0123456789abcdef0, 5 connections of a connector. Default: what the
-	// Client allows.
+	// of the form c-0123456789abcdef0, 5 connections of a connector. Default: what the Client allows.
 	Strict bool
 
 	// Region is the only one that signatures may be for, and part of ARNs. Default: signatures may be for any, and ARNs
@@ -55,12 +54,11 @@ type Config struct {
 	// a ThrottlingException. Default 256.
 	MaxRequests int
 
-	// ReadTimeout bounds how long a request's body may take to arrive and, apart from that, the answer to leave.
-	// Default 15 s.
+	// ReadTimeout bounds how long it may take to look up a request's key and to receive its body and, apart from that,
+	// how long the answer may take to leave. Default 15 s.
 	ReadTimeout time.Duration
 
-	// Timeout bounds the work on a request and, apart from that, the look-up of its key. Default 1 minute: TestConnection
-	// answers once the partner has.
+	// Timeout bounds the work on a request. Default 1 minute: TestConnection answers once the partner has.
 	Timeout time.Duration
 
 	// Logger receives what goes wrong inside (level Error), who was refused (Warn) and every request (Debug). Bodies,

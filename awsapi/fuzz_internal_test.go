@@ -80,7 +80,7 @@ func FuzzSignature(f *testing.F) {
 	}
 	now := time.Date(2026, 11, 21, 22, 6, 1, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, header, date, path string) {
-		h := &handler{cfg: Config{AccessKeys: StaticKeys{"AKID": {SecretKey: "secret"}}, ClockSkew: time.Minute, Timeout: time.Minute}}
+		h := &handler{cfg: Config{AccessKeys: StaticKeys{"AKID": {SecretKey: "secret"}}, ClockSkew: time.Minute, ReadTimeout: time.Minute}}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://transfer.example/", nil)
 		r.RequestURI = path
 		r.Header.Set("Authorization", header)

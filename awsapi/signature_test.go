@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -233,6 +234,14 @@ func TestNoSignature(t *testing.T) {
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 nonsense")
 	_, code, _ = answerOf(t, open, r)
 	require.Equal(t, "ResourceNotFoundException", code)
+}
+
+func TestKeysArePrintedWithoutTheirSecrets(t *testing.T) {
+	t.Parallel()
+	cfg := awsapi.Config{AccessKeys: awsapi.StaticKeys{keyID: {SecretKey: secretKey, SessionToken: secretKey}}}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(verb, cfg), secretKey, verb)
+	}
 }
 
 // TestBadSignatureDoesNothing goes through the SDK, to the store.
