@@ -106,7 +106,7 @@ func readObject(text []byte) (members []member, err error) {
 	return members, nil
 }
 
-// describe says where a body is not a JSON object, and why.
+// describe says where a body is not a JSON object.
 func describe(body []byte, err error) string {
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
@@ -114,7 +114,7 @@ func describe(body []byte, err error) string {
 	}
 	before := body[:max(syntax.Offset-1, 0)]
 	line := before[bytes.LastIndexByte(before, '\n')+1:]
-	return fmt.Sprintf("line %d, column %d: %s", 1+bytes.Count(before, []byte{'\n'}), 1+utf8.RuneCount(line), err)
+	return fmt.Sprintf("it goes wrong at line %d, column %d", 1+bytes.Count(before, []byte{'\n'}), 1+utf8.RuneCount(line))
 }
 
 // scalars returns the members of a JSON object of texts, numbers and booleans, none of them twice; ok is false for

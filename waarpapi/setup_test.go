@@ -223,3 +223,11 @@ type configuration = waarpapi.Config
 func newPartner(name string) transfer.Connector {
 	return transfertest.NewConnector(nil, transfertest.ConnectorOptions{Partner: name})
 }
+
+// stuck is a store whose counts never come.
+type stuck struct{ store.Store }
+
+func (stuck) CountFiles(ctx context.Context, _ store.Query) (map[store.State]int64, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
