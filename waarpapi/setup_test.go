@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -230,4 +231,15 @@ type stuck struct{ store.Store }
 func (stuck) CountFiles(ctx context.Context, _ store.Query) (map[store.State]int64, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+func serve(api http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, r)
+	return w
+}
+
+// contains reports whether an Allow header has a method.
+func contains(allow, method string) bool {
+	return slices.Contains(strings.Split(allow, ", "), method)
 }
