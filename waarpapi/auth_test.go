@@ -30,9 +30,10 @@ const (
 	authorization = "8892af6945af9d727816f130459f40d7933846276c0f83d251c2ca9a9336b124"
 	startBody     = `{"ruleName":"out","filename":"a","requested":"acme"}`
 
-	signatureOfStart  = "a1a19465ab3935051fc4f9b76da96fd649255035296485212fe5cfe1d48baf81" // POST /v2/transfers
-	signatureOfList   = "02a526c942b0f964604d37321f60a444c4e409e2d8db8813e8d3596852ece68f" // GET /v2/transfers?limit=1
-	signatureOfCancel = "0845444c7a8294025698eae093a5af37650fa3346a7ccac133d7156ecd7f5740" // PUT /v2/transfers/1_acme/cancel
+	signatureOfStart    = "a1a19465ab3935051fc4f9b76da96fd649255035296485212fe5cfe1d48baf81" // POST /v2/transfers
+	signatureOfList     = "02a526c942b0f964604d37321f60a444c4e409e2d8db8813e8d3596852ece68f" // GET /v2/transfers?limit=1
+	signatureOfCancel   = "0845444c7a8294025698eae093a5af37650fa3346a7ccac133d7156ecd7f5740" // PUT /v2/transfers/1_acme/cancel
+	signatureBelowWaarp = "642d0f0f22bbc5abe8cf8415b82c70a834b57381d1277b163ed522d8619c0462" // POST /waarp/v2/transfers
 
 	basicOfHosta     = "Authorization: Basic aG9zdGE6c2VzYW1lOsO8"                        // hosta:sesame:ü
 	signatureOfBasic = "95a32ed59aa0773d03d5fb7f947820f595c95179b1657347788ff82d26d508ab" // POST /v2/transfers with it

@@ -119,11 +119,32 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.cfg.Timeout)) // where there is a connection
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
 	defer cancel()
-	h.send(w, h.answer(ctx, w, r))
+	content := r.Body
+	if content == nil { // by a caller in the process
+		content = http.NoBody
+	}
+	in := &body{Reader: http.MaxBytesReader(w, content, h.cfg.MaxBodyBytes)}
+	a := h.answer(ctx, r, in)
+	if r.ContentLength != 0 && !in.ended {
+		a = a.with("Connection", "close") // else the server would read the rest before it sends the answer
+	}
+	h.send(w, a)
+}
+
+// body is a request's, which knows whether it was read to its end.
+type body struct {
+	io.Reader
+	ended bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
 }
 
 // answer does what a request asks for, once it is clear that its sender may ask for it.
-func (h *handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) reply {
+func (h *handler) answer(ctx context.Context, r *http.Request, in io.Reader) reply {
 	if refusal := h.tooLong(r); refusal != nil {
 		return *refusal
 	}
@@ -153,18 +174,18 @@ func (h *handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if refusal := negotiate(r, do.takes); refusal != nil {
 		return *refusal
 	}
-	return h.work(ctx, w, r, do, request{caller: who, header: r.Header, query: r.URL.RawQuery, id: at.id, verb: at.verb})
+	return h.work(ctx, r, in, do, request{caller: who, header: r.Header, query: r.URL.RawQuery, id: at.id, verb: at.verb})
 }
 
 // work reads the body and does what is asked, for so many requests at once as Config says.
-func (h *handler) work(ctx context.Context, w http.ResponseWriter, r *http.Request, do action, q request) reply {
+func (h *handler) work(ctx context.Context, r *http.Request, in io.Reader, do action, q request) reply {
 	select {
 	case h.working <- struct{}{}:
 	default:
 		return busy("Server : too many requests at once (try again later).")
 	}
 	defer func() { <-h.working }()
-	body, refusal := h.read(w, r)
+	body, refusal := h.read(in)
 	if refusal != nil {
 		return *refusal
 	}
@@ -238,8 +259,8 @@ func acceptsJSON(accept string) bool {
 }
 
 // read reads a body within the limits of Config.
-func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, *reply) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes))
+func (h *handler) read(in io.Reader) ([]byte, *reply) {
+	body, err := io.ReadAll(in)
 	if err == nil {
 		return body, nil
 	}
