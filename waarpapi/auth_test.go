@@ -342,7 +342,7 @@ func TestUsersOfOnesOwn(t *testing.T) {
 	delete(d.users, "u")
 	ask("new").is(http.StatusUnauthorized)
 	d.err = errors.New("the directory is down")
-	require.NotContains(t, ask("new").is(http.StatusInternalServerError).body, "directory")
+	require.NotContains(t, ask("new").is(http.StatusServiceUnavailable).body, "directory")
 }
 
 // TestSecretsAreNotLogged looks for what was sent, right and wrong, in the log and in what users print.

@@ -41,8 +41,9 @@ type Config struct {
 	// Rules are what a new transfer may name as ruleName, by name. Default: none, and nothing can be started.
 	Rules map[string]Rule
 
-	// ConnectorOf finds the connector of the partner that a new transfer names as requested. An empty id means that
-	// there is none. Default: the partner's name is the connector's id.
+	// ConnectorOf finds the connector of the partner that a new transfer names as requested, which is hostile. An empty
+	// id means that there is none; an error, that it cannot be found out now, and is answered with 503. Default: the
+	// partner's name is the connector's id.
 	ConnectorOf func(ctx context.Context, requested string) (connectorID string, err error)
 
 	// AcceptRuleID reads the query parameter ruleID, which Waarp's server has in place of the published ruleName,

@@ -11,8 +11,16 @@
 // HEAD is served where GET is, OPTIONS everywhere. A transfer of that API is one file of this module. {id} is the file's
 // id, followed or not by an underscore and the partner's name, as the record's URI has it.
 //
+// # What is as in Waarp, and what is not
+//
 // Where Waarp's published text and its server differ, the text counts: names of parameters and messages are the
 // published ones, totalResults counts all matches and not those of the page, and offset is honoured.
+//
+// What a client of Waarp may notice besides: stop makes a transfer INTERRUPTED, not INERROR; a transfer that is INERROR is
+// final, so that restart answers with the record of another one, which goes by transferURI too; a verb that the state
+// forbids is refused; DELETE is not served; a limit above Config.MaxResults gets that many; cross-origin headers are not
+// sent. The direction of a new transfer and its directories are its rule's. Its fileInfo becomes the metadata, of its
+// transferInfo only follow is known, and its blockSize is an offer that is not taken up.
 //
 // # Mounting
 //
@@ -29,5 +37,5 @@
 // Every answer that is not a success has the published body, {"errors":[{"message":…,"errorCode":…}]}. Codes are the
 // published ones (4 illegal query parameter, 6 missing field, 7 illegal value, 10 unknown rule, …), and 0 where the
 // status says it all. Statuses: 400 with everything that is wrong, 401, 403, 404, 405 with Allow, 406, 408, 413, 414, 415
-// with Accept, 431, 503 with Retry-After.
+// with Accept, 431, 500, 503 with Retry-After.
 package waarpapi

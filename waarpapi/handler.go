@@ -125,7 +125,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	in := &body{Reader: http.MaxBytesReader(w, content, h.cfg.MaxBodyBytes)}
 	a := h.answer(ctx, r, in)
-	if r.ContentLength != 0 && !in.ended {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 && !in.ended {
 		a = a.with("Connection", "close") // else the server would read the rest before it sends the answer
 	}
 	h.send(w, a)
@@ -185,13 +185,13 @@ func (h *handler) work(ctx context.Context, r *http.Request, in io.Reader, do ac
 		return busy("Server : too many requests at once (try again later).")
 	}
 	defer func() { <-h.working }()
-	body, refusal := h.read(in)
+	text, refusal := h.read(in)
 	if refusal != nil {
 		return *refusal
 	}
-	q.body = body
+	q.body = text
 	var err error
-	if q.signed, err = h.signed(r, body); err != nil {
+	if q.signed, err = h.signed(r, text); err != nil {
 		return h.turnAway(ctx, q.caller, err)
 	}
 	return do.do(h, ctx, q)
@@ -201,7 +201,7 @@ func (h *handler) work(ctx context.Context, r *http.Request, in io.Reader, do ac
 func (h *handler) turnAway(ctx context.Context, who caller, err error) reply {
 	var why refused
 	if !errors.As(err, &why) {
-		return h.failure(ctx, "authenticate", err)
+		return h.unavailable(ctx, "authenticate", err)
 	}
 	h.cfg.Logger.WarnContext(ctx, "waarpapi: request refused", "user", shorten(who.name), "reason", err)
 	schemes := "Basic, HMAC"

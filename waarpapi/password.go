@@ -29,7 +29,7 @@ const maxSeen = 4096
 func newPasswords() *passwords {
 	p := &passwords{
 		secret:  make([]byte, 32),
-		hashing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		hashing: make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)),
 		seen:    make(map[string][sha256.Size]byte),
 	}
 	_, _ = rand.Read(p.secret) // never fails since Go 1.24
@@ -81,7 +81,7 @@ func (p *passwords) refuse(ctx context.Context) error {
 	return err
 }
 
-// compare computes a hash, of which there are as many at once as processors.
+// compare computes a hash. Half of the processors are left to others, whoever tries passwords.
 func (p *passwords) compare(ctx context.Context, hash []byte, password string) (bool, error) {
 	select {
 	case p.hashing <- struct{}{}:

@@ -50,16 +50,24 @@ func busy(format string, args ...any) reply {
 
 // failure answers that something of ours failed. What did is for our log.
 func (h *handler) failure(ctx context.Context, doing string, err error) reply {
-	h.cfg.Logger.ErrorContext(ctx, "waarpapi: request failed", "doing", doing, "error", err)
 	var unavailable *transfer.ServiceUnavailableException
 	var missing *transfer.ResourceNotFoundException
 	switch {
 	case errors.As(err, &missing) && missing.ResourceType == "File":
 		return problemReply(http.StatusNotFound, "Transfer '%s' : not known.", missing.Resource)
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return busy("Server : not available (try again later).")
+		return h.unavailable(ctx, doing, err)
 	}
+	h.cfg.Logger.ErrorContext(ctx, "waarpapi: request failed", "doing", doing, "error", err)
 	return problemReply(http.StatusInternalServerError, "Server : it failed (see its log).")
+}
+
+// unavailable answers that something that is needed cannot be had now.
+func (h *handler) unavailable(ctx context.Context, doing string, err error) reply {
+	if !errors.Is(err, context.Canceled) { // nobody waits for the answer
+		h.cfg.Logger.ErrorContext(ctx, "waarpapi: not available", "doing", doing, "error", err)
+	}
+	return busy("Server : not available (try again later).")
 }
 
 // send writes an answer, for which the client has as long as for the request.

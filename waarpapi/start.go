@@ -100,7 +100,7 @@ func (h *handler) start(ctx context.Context, q request) reply {
 	in, p := h.input(n, time.Now())
 	connector, err := h.cfg.ConnectorOf(ctx, n.requested)
 	if err != nil {
-		return h.failure(ctx, "find connector", err)
+		return h.unavailable(ctx, "find connector", err)
 	}
 	if connector == "" {
 		p.unknownHost(n.requested)

@@ -232,7 +232,7 @@ func TestConnectorOf(t *testing.T) {
 	for _, unknown := range []string{"acme", "GONE"} {
 		b.do("POST", "/v2/transfers", body(unknown)).is(http.StatusBadRequest).says(fmt.Sprintf("11 Field 'requested' : there is no host '%s' (use a partner of this server).", unknown))
 	}
-	failed := b.do("POST", "/v2/transfers", body("BROKEN")).is(http.StatusInternalServerError)
+	failed := b.do("POST", "/v2/transfers", body("BROKEN")).is(http.StatusServiceUnavailable)
 	require.NotContains(t, failed.body, "directory of partners", "what failed is for our log")
 }
 
