@@ -53,8 +53,9 @@ func shorten(s string) string {
 
 // member is one attribute of a JSON object.
 type member struct {
-	name  string
-	value json.RawMessage
+	name   string
+	folded string // the name by which it is told from others
+	value  json.RawMessage
 }
 
 // parseObject reads a body that is one JSON object. Its names are told apart without regard to case.
@@ -75,11 +76,10 @@ func parseObject(body []byte) ([]member, problems) {
 	}
 	seen := make(map[string]bool, len(members))
 	for _, m := range members {
-		folded := strings.ToLower(m.name)
-		if seen[folded] {
+		if seen[m.folded] {
 			p.add(codeDuplicateKey, "Field '%s' : given twice (give it once).", shorten(m.name))
 		}
-		seen[folded] = true
+		seen[m.folded] = true
 	}
 	return members, p
 }
@@ -98,6 +98,7 @@ func readObject(text []byte) (members []member, err error) {
 		var m member
 		name, _ := d.Token()
 		m.name, _ = name.(string)
+		m.folded = strings.ToLower(m.name)
 		if err := d.Decode(&m.value); err != nil {
 			return nil, err
 		}

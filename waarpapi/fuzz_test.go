@@ -79,8 +79,31 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"RuleName":"in","filename":"/ready/b","requested":"acme","blockSize":1,"fileInfo":"{\"a\":1.5}","transferInfo":"{\"follow\":12}","start":"2100-01-01"}`))
 	f.Add([]byte(`{"ruleName":"out","filename":"../x","requested":"acme","x":[{}],"X":null}`))
 	f.Add([]byte("{\n \"ruleName\": tru"))
+	post := posting(f)
+	f.Fuzz(func(t *testing.T, body []byte) { post(t, body) })
+}
+
+// FuzzFields has well-formed bodies with fields of all kinds.
+func FuzzFields(f *testing.F) {
+	f.Add("out", "a", "acme", `{"a":"b"}`, `{"follow":12}`, "2100-01-01T00:00:00.5+01:00", int64(65536))
+	f.Add("in", "/ready//./b", "acme", "text", "{}", "", int64(1))
+	f.Add("private", "..", "initech", `{"a":1,"a":2}`, `{"RESCHEDULE":true}`, "2000", int64(-1))
+	post := posting(f)
+	f.Fuzz(func(t *testing.T, rule, file, requested, fileInfo, transferInfo, start string, blockSize int64) {
+		body, err := json.Marshal(map[string]any{
+			"ruleName": rule, "filename": file, "requested": requested, "fileInfo": fileInfo, "transferInfo": transferInfo, "start": start, "blockSize": blockSize,
+		})
+		require.NoError(t, err)
+		post(t, body)
+	})
+}
+
+// posting returns what posts a body and requires that a transfer is started as it should be, or none, and why.
+func posting(f *testing.F) func(*testing.T, []byte) {
+	f.Helper()
 	api, client := fuzzed(f, configuration{NoAuthentication: true})
-	f.Fuzz(func(t *testing.T, body []byte) {
+	return func(t *testing.T, body []byte) {
+		t.Helper()
 		before, err := client.ListTransfers().Count(t.Context())
 		require.NoError(t, err)
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v2/transfers", bytes.NewReader(body))
@@ -101,7 +124,7 @@ func FuzzBody(f *testing.F) {
 			require.Equal(t, http.StatusRequestEntityTooLarge, w.Code, w.Body.String())
 			require.Equal(t, before, after)
 		}
-	})
+	}
 }
 
 // requireConfined requires that a file is where its rule has it.

@@ -48,7 +48,7 @@ func parseNewTransfer(body []byte, strict bool) (n newTransfer, p problems) {
 		return n, p
 	}
 	for _, m := range members {
-		i := slices.IndexFunc(fields, func(known string) bool { return strings.EqualFold(known, m.name) })
+		i := slices.IndexFunc(fields, func(known string) bool { return strings.ToLower(known) == m.folded })
 		switch {
 		case i < 0 && strict:
 			p.add(codeUnknownField, "Field '%s' : unknown (use %s).", shorten(m.name), strings.Join(fields, ", "))

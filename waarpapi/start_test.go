@@ -121,6 +121,7 @@ func TestWrongStarts(t *testing.T) {
 		},
 		with(`"ruleName":"out"`):                        {"3 Field 'ruleName' : given twice (give it once)."},
 		with(`"RULENAME":"out"`):                        {"3 Field 'RULENAME' : given twice (give it once)."},
+		with(`"blocKsize":1,"BlockSize":1`):             {"3 Field 'BlockSize' : given twice (give it once)."},
 		with(`"x":1,"X":2`):                             {"3 Field 'X' : given twice (give it once)."},
 		with(`"blockSize":0`):                           {"7 Field 'blockSize' : illegal value '0' (use a number of 1 to 2147483647)."},
 		with(`"blockSize":2147483648`):                  {"7 Field 'blockSize' : illegal value '2147483648' (use a number of 1 to 2147483647)."},
