@@ -43,6 +43,9 @@ const (
 
 	authorizationAtOne = "bc20aeb00f12190d93e98d9dfbd66b885c4926fc632c3183f8df667046861944" // at 2000-01-01T01:00:00Z
 
+	authorizationWithoutKey = "2ead88d06b2f95e8d69c25edfc26aa5c5dc11cde7f30bbfceebadaaa280bd4e8" // under an empty key
+	signatureWithoutKey     = "3ddc976ec38a17a1142b10b64feb8fbf58abc9095b8056f363e67162fb25762d" // of POST /v2/transfers with Basic, the same
+
 	// bcrypt of "open sesame", and of 72 times "x", by the C library's crypt.
 	hash      = "$2y$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy"
 	hashOf72x = "$2y$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i"
@@ -117,6 +120,7 @@ func TestHMACAuthentication(t *testing.T) {
 			b.do("GET", "/v2/transfers", "", hmac("X-Auth-User: "+user, "Authorization: HMAC "+empty)...).is(http.StatusUnauthorized)
 		}
 		without := b.handler(func(c *configuration) { users(c); c.Key = nil })
+		do(t, without, "GET", "/v2/transfers", "", hmac("Authorization: HMAC "+authorizationWithoutKey)...).is(http.StatusUnauthorized)
 		got := do(t, without, "GET", "/v2/transfers", "", hmac()...).is(http.StatusUnauthorized)
 		require.Equal(t, "Basic", got.header.Get("WWW-Authenticate"), "without a key there is no HMAC")
 	})
@@ -230,7 +234,9 @@ func TestBadSignatureDoesNothing(t *testing.T) {
 func TestSignatureWithoutKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t, users, func(c *configuration) { c.Key = nil })
-	b.do("POST", "/v2/transfers", startBody, basicOfHosta, "X-Auth-Signature: "+signatureOfBasic).is(http.StatusUnauthorized)
+	for _, signature := range []string{signatureOfBasic, signatureWithoutKey} {
+		b.do("POST", "/v2/transfers", startBody, basicOfHosta, "X-Auth-Signature: "+signature).is(http.StatusUnauthorized)
+	}
 	require.Zero(t, b.count())
 }
 

@@ -22,6 +22,22 @@
 // sent. The direction of a new transfer and its directories are its rule's. Its fileInfo becomes the metadata, of its
 // transferInfo only follow is known, and its blockSize is an offer that is not taken up.
 //
+// # Authentication
+//
+// Basic, with user and password, or HMAC, if Config has a Key:
+//
+//	X-Auth-User:      <user>
+//	X-Auth-Timestamp: <date of ISO 8601, in UTC where it has no offset>
+//	Authorization:    HMAC hex(HMAC-SHA256(key, timestamp + user + password))
+//
+// A request may be signed besides. A signature that is wrong, or that cannot be checked, is answered with 401, and nothing
+// else happens.
+//
+//	X-Auth-Signature: hex(HMAC-SHA256(key, Authorization header + body + URI + method))
+//
+// The URI is path and query as sent. A signed POST under HMAC authentication that arrives again, on whatever node, starts
+// nothing and is answered with the same transfer: for another one, take another timestamp.
+//
 // # Mounting
 //
 // The handler bounds what a request may cost once its headers are read. Headers are read by the server, so give it limits

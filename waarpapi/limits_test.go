@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// many is how many connections are open at once.
+// many is how many connections are open at once. Tests that have so many run one by one: each takes some hundred MiB.
 const many = 10_000
 
 // flood sends the same text over many connections at once, which then stay open, and counts the answers by status.
@@ -49,7 +49,7 @@ func (s *server) flood(text string) map[int]int {
 // are held until their time is over, the others are turned away at once, and nothing is left of any: the bubble would
 // not end.
 func TestManySlowBodies(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, func(c *configuration) { c.Timeout = 10 * time.Second })
 		s := newServer(t, b.api)
 		before := time.Now()
@@ -63,7 +63,7 @@ func TestManySlowBodies(t *testing.T) {
 
 // TestManyOversizedBodies has bodies that go on for ever.
 func TestManyOversizedBodies(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, func(c *configuration) { c.MaxBodyBytes = 1000 })
 		s := newServer(t, b.api)
 		chunk := "400\r\n" + strings.Repeat(" ", 0x400) + "\r\n"
@@ -77,7 +77,7 @@ func TestManyOversizedBodies(t *testing.T) {
 
 // TestManyStrangers have nobody's password, and bodies that never end: they hold no place of those who have one.
 func TestManyStrangers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, users, func(c *configuration) { c.MaxRequests = 1 })
 		s := newServer(t, b.api)
 		before := time.Now()

@@ -163,7 +163,10 @@ func TestMaxResultsBoundsAPage(t *testing.T) {
 		require.Len(t, got.Results, want, "MaxResults %d", max)
 		require.EqualValues(t, 5, got.TotalResults)
 	}
-	require.Len(t, do(t, b.handler(func(c *configuration) { c.MaxResults = 3 }), "GET", "/v2/transfers?limit=2", "").page().Results, 2)
+	three := b.handler(func(c *configuration) { c.MaxResults = 3 })
+	for limit, want := range map[int]int{0: 0, 2: 2, 3: 3, 4: 3} {
+		require.Len(t, do(t, three, "GET", fmt.Sprintf("/v2/transfers?limit=%d", limit), "").page().Results, want, "limit %d", limit)
+	}
 }
 
 func TestGetOne(t *testing.T) {

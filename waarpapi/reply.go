@@ -86,10 +86,7 @@ func (h *handler) send(w http.ResponseWriter, a reply) {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	conn := http.NewResponseController(w)
-	_ = conn.SetWriteDeadline(time.Now().Add(h.cfg.Timeout)) // where there is one
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.cfg.Timeout)) // until the request ends, where there is a connection
 	w.WriteHeader(a.status)
 	_, _ = w.Write(body) // to a client that may be gone
-	_ = conn.Flush()
-	_ = conn.SetWriteDeadline(time.Time{}) // of the connection's next request
 }
