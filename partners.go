@@ -296,7 +296,7 @@ func (e *engine) failOrphans(ctx context.Context) {
 				hint(e.orphaned)
 				return
 			}
-			if ctx.Err() != nil || e.stopped() || e.take(ctx, room, maps.Clone(limits), false) < room {
+			if ctx.Err() != nil || e.stopped() || e.away.Load() || e.take(ctx, room, maps.Clone(limits), false) < room {
 				break
 			}
 		}

@@ -110,7 +110,7 @@ func login(t testing.TB, c *sftpx.Connector) error {
 // The secret is fetched whenever somebody logs in, and a new one is used from the next time on.
 func TestSecretIsFetchedForEachLogin(t *testing.T) {
 	t.Parallel()
-	pem, public := newKey(t, "pass phrase")
+	pem, public := newKey(t, "")
 	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{User: "alice", Password: "new password", AuthorizedKeys: []ssh.PublicKey{public}})
 	v := &vault{}
 	c := open(t, definition(server.Addr(), server.HostKeys()...), v)
@@ -124,7 +124,7 @@ func TestSecretIsFetchedForEachLogin(t *testing.T) {
 	require.NoError(t, login(t, c))
 	require.Equal(t, fetched, v.count(), "the connection is still there")
 	server.CutConnections()
-	v.set(secretText(t, map[string]string{"Username": "alice", "PrivateKey": pem, "PrivateKeyPassphrase": "pass phrase"}), nil)
+	v.set(secretText(t, map[string]string{"Username": "alice", "PrivateKey": pem}), nil)
 	require.Eventually(t, func() bool { return login(t, c) == nil && v.count() > fetched }, eventually, often)
 	require.Equal(t, 2, server.Stats().Logins)
 }
