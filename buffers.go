@@ -16,7 +16,8 @@ const (
 
 // buffers lends window buffers within one byte budget for all files of a node. Buffers that came back are kept for
 // reuse; lent and kept ones together stay within the budget, so that memory is bounded without waiting for the
-// garbage collector.
+// garbage collector. Large ones are none of its business at all where the system allows that: it lets garbage grow as
+// large as what is in use, and so the process would take twice as much as the windows do.
 type buffers struct {
 	window int64
 	lent   *semaphore.Weighted // bounds what is lent
@@ -90,10 +91,32 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 		if b.lentBytes+b.keptBytes <= b.budget {
 			break
 		}
-		b.keptBytes -= size * int64(len(free))
-		delete(b.kept, size)
+		b.forget(size, free)
 	}
-	return make([]byte, n, class), nil
+	if class < mebibyte {
+		return make([]byte, n, class), nil
+	}
+	return newPages(class)[:n], nil
+}
+
+// forget is called with mu locked.
+func (b *buffers) forget(size int64, free [][]byte) {
+	b.keptBytes -= size * int64(len(free))
+	delete(b.kept, size)
+	for _, buf := range free {
+		if size >= mebibyte {
+			freePages(buf)
+		}
+	}
+}
+
+// close lets go what is kept, once nothing is lent any more.
+func (b *buffers) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for size, free := range b.kept {
+		b.forget(size, free)
+	}
 }
 
 // put takes a buffer back.

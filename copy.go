@@ -39,13 +39,13 @@ type position struct {
 // copier moves the windows of one file from a Source to a Sink. It is the only place where bytes move.
 //
 // Windows pass three stages: read, hash in order, write. Each stage works on another window, and a side that allows it
-// on several.
+// on several at once, so that it is never idle between two of them.
 type copier struct {
 	src      Source
 	dst      Sink
 	size     int64
 	window   int64
-	inFlight int // windows in memory at once
+	inFlight int // windows in memory at once, at most
 	buffers  *buffers
 	stop     <-chan struct{} // closed: end at a window's end
 	at       position        // where to begin
@@ -54,9 +54,15 @@ type copier struct {
 	hash hash.Hash
 	held []byte // the window of a file that has only one; the Sink may keep it until it is closed
 
+	ahead chan struct{} // an element for each window from the first gap on that was asked for
+
 	mu    sync.Mutex // guards the fields below and at
 	acked map[int64]*window
 }
+
+// windowsAhead is how many windows may follow the first gap, for each one that may be in memory. What follows the gap when
+// a node dies is moved again.
+const windowsAhead = 8
 
 // window is one block of the file on its way.
 type window struct {
@@ -123,9 +129,11 @@ func (c *copier) runOne(ctx context.Context) (err error) {
 func (c *copier) runMany(ctx context.Context) error {
 	var lent lentWindows
 	c.acked = make(map[int64]*window)
-	slots := make(chan struct{}, c.inFlight)
-	read := make(chan *window, c.inFlight)
-	hashed := make(chan *window, c.inFlight)
+	n := c.places()
+	c.ahead = make(chan struct{}, n*windowsAhead)
+	slots := make(chan struct{}, n)
+	read := make(chan *window, n)
+	hashed := make(chan *window, n)
 	group, ctx := errgroup.WithContext(ctx)
 	spawn := func(f func() error) { group.Go(func() error { return guarded(f) }) }
 	spawn(func() error {
@@ -150,44 +158,42 @@ func (c *copier) runMany(ctx context.Context) error {
 	return err
 }
 
+// places is how many windows are in memory at once: no more than the stages can work on.
+func (c *copier) places() int {
+	side := func(concurrency int) int { return min(max(1, concurrency), c.inFlight) }
+	return min(c.inFlight, side(c.src.Concurrency())+1+side(c.dst.Concurrency()))
+}
+
 // readAll asks for the windows in order, as many at once as the source allows.
 func (c *copier) readAll(ctx context.Context, spawn func(func() error), slots chan<- struct{}, lent *lentWindows, out chan<- *window) error {
 	reading := make(chan struct{}, max(1, c.src.Concurrency()))
 	for i := c.at.rank; i < c.windows(); i++ {
-		if isClosed(c.stop) { // select would choose at random
-			return nil
-		}
-		select {
-		case <-c.stop:
-			return nil
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
+		for _, place := range [...]chan<- struct{}{reading, c.ahead, slots} {
+			if isClosed(c.stop) { // select would choose at random
+				return nil
+			}
+			select {
+			case <-c.stop:
+				return nil
+			case place <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		w, err := c.borrow(ctx, i, lent)
 		if err != nil {
 			return err
 		}
-		fetch := func() error {
+		out <- w // never blocks: slots bounds the windows
+		spawn(func() error {
+			defer func() { <-reading }()
 			err := c.src.ReadWindow(ctx, w.buf, w.off)
 			w.read <- err
 			if err != nil {
 				return stepError{stepRead, err}
 			}
 			return nil
-		}
-		if cap(reading) == 1 {
-			if err := fetch(); err != nil {
-				return err
-			}
-		} else {
-			reading <- struct{}{}
-			spawn(func() error {
-				defer func() { <-reading }()
-				return fetch()
-			})
-		}
-		out <- w // never blocks: slots bounds the windows
+		})
 	}
 	return nil
 }
@@ -262,6 +268,7 @@ func (c *copier) acknowledge(w *window) {
 	before := c.at.rank
 	for next := c.acked[c.at.rank]; next != nil; next = c.acked[c.at.rank] {
 		delete(c.acked, next.index)
+		<-c.ahead // has one: it was asked for
 		c.at = position{rank: next.index + 1, offset: next.off + c.length(next.index), hash: next.hash}
 	}
 	if c.at.rank > before {

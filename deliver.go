@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
@@ -19,6 +20,7 @@ type delivery struct {
 	request  spec
 	src      Source   // open, or nil
 	info     FileInfo // of the source
+	identity string   // of the source
 	window   int64
 	at       position
 	created  bool
@@ -28,7 +30,7 @@ type delivery struct {
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
 	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: e.session(j.partner, j.probe)}
+	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
 	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
@@ -67,6 +69,7 @@ func (d *delivery) open() error {
 		return atStep(stepOpen, err)
 	}
 	d.src, d.info = src, src.Info()
+	d.identity = d.info.Identity()
 	d.job.sized(d.info.Size)
 	return nil
 }
@@ -132,7 +135,7 @@ func (d *delivery) resume() (Sink, error) {
 	if last == nil {
 		return nil, nil
 	}
-	same := info.versioned() && last.Identity == info.Identity() && last.Size == info.Size
+	same := info.versioned() && last.Identity == d.identity && last.Size == info.Size
 	if !same && d.request.FailIfChanged && last.Rank > 0 {
 		return nil, stepError{stepOpen, &Error{Op: "resume", Path: d.job.file.SourcePath, Code: SourceChanged, Err: errors.New("since part of it was delivered")}}
 	}
@@ -161,7 +164,7 @@ func (d *delivery) resume() (Sink, error) {
 
 // attrs are what logs say of the file.
 func (d *delivery) attrs(more ...any) []any {
-	f := &d.job.file
+	f := d.job.file
 	return append([]any{"file", f.ID, "transfer", f.TransferID, "connector", f.ConnectorID, "attempt", f.Attempts}, more...)
 }
 
@@ -185,7 +188,7 @@ func (d *delivery) options(window int64, state []byte) CreateOptions {
 		Size:       d.info.Size,
 		WindowSize: window,
 		Overwrite:  d.request.Overwrite,
-		Key:        deliveryKey(&d.job.file.File, d.info.Identity()),
+		Key:        deliveryKey(&d.job.file.File, d.identity),
 		Checkpoint: state,
 		ModTime:    d.info.ModTime,
 	}
@@ -193,7 +196,9 @@ func (d *delivery) options(window int64, state []byte) CreateOptions {
 
 // deliveryKey is the name of the delivery of one version of the source.
 func deliveryKey(f *store.File, identity string) string {
-	key := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", f.TransferID, f.ID, identity))
+	text := append(make([]byte, 0, 128), f.TransferID...)
+	text = append(strconv.AppendInt(append(text, '/'), f.ID, 10), '/')
+	key := sha256.Sum256(append(text, identity...))
 	return hex.EncodeToString(key[:16])
 }
 
@@ -212,7 +217,7 @@ func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 		_ = dst.Close()
 		c.release()
 	}()
-	j.begin(d.info, d.window, d.at, dst)
+	j.begin(d.info.Size, d.identity, d.window, d.at, dst)
 	if c.windows() > 1 {
 		if err := e.awaitRecord(j.moving, j); err != nil {
 			return sum, err

@@ -10,11 +10,13 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 )
 
-// dirConcurrency is how many windows of one file a Directory takes and gives at once.
-const dirConcurrency = 4
+// dirConcurrency is how many windows of one file a Directory takes and gives at once. The system reads ahead and writes
+// behind by itself: more took no less time, and more memory.
+const dirConcurrency = 1
 
 // Directory is a Storage in a directory of this machine, made by [Dir]. Nothing outside of it is read, written or
 // removed: neither ".." nor a symbolic link leads out (PathEscapes). A path with a slash in front is below it too:
@@ -27,6 +29,9 @@ type Directory struct {
 
 	root    *os.Root
 	escapes error // what os.Root says of a path that leaves it; os does not export it
+
+	mu      sync.Mutex // guards folders and their users
+	folders map[string]*folder
 }
 
 // Dir returns the Storage in the directory at path, which must be there (DirectoryNotFound). The directory stays the
@@ -149,6 +154,11 @@ func (d *Directory) Discard(ctx context.Context, name string, o CreateOptions) e
 // vacant fails if no file may be published at name.
 func (d *Directory) vacant(name string, o Overwrite) error {
 	info, err := d.root.Lstat(name)
+	return vacant(info, err, o)
+}
+
+// vacant fails if no file may be published where this is what Lstat says.
+func vacant(info fs.FileInfo, err error, o Overwrite) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -182,12 +192,12 @@ func (d *Directory) mkdirAll(name string) (made int, err error) {
 	}
 }
 
-// sync makes the entries of a directory last.
-func (d *Directory) sync(name string) error {
+// syncDirectory makes the entries of a directory last.
+func syncDirectory(root *os.Root, name string) error {
 	if runtime.GOOS == "windows" {
 		return nil // which does not sync directories
 	}
-	dir, err := d.root.Open(name)
+	dir, err := root.Open(name)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -29,6 +30,7 @@ type dirSink struct {
 	arrived *arrived
 	made    int // how many of the directories above the file are there for it
 
+	folder    *folder  // of name and temp; nil before and after
 	file      *os.File // nil once it is closed
 	opened    fs.FileInfo
 	published bool
@@ -37,24 +39,42 @@ type dirSink struct {
 // attempts is how often begin tries again if somebody removes the directory, or creates the file, at the same moment.
 const attempts = 5
 
-// begin creates the temporary file and the directories above it.
-func (s *dirSink) begin() error {
-	var err error
+// begin creates the temporary file, and the directories above it where they are missing.
+func (s *dirSink) begin() (err error) {
 	for range attempts {
-		var made int
-		made, err = s.dir.mkdirAll(path.Dir(s.name))
-		s.made = max(s.made, made)
+		switch err = s.createTemp(); {
+		case errors.Is(err, fs.ErrNotExist):
+			var made int
+			made, err = s.dir.mkdirAll(path.Dir(s.name))
+			s.made = max(s.made, made)
+		case errors.Is(err, fs.ErrExist):
+			if err = s.dir.root.Remove(s.temp); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		default:
+			return s.begun(err)
+		}
 		if err != nil {
-			break
-		}
-		if err = s.dir.root.Remove(s.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		s.file, err = s.dir.root.OpenFile(s.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-			break
+			return s.begun(err)
 		}
 	}
+	return s.begun(s.createTemp())
+}
+
+// createTemp fails with fs.ErrNotExist if a directory is missing, and with fs.ErrExist if there is a temporary file.
+func (s *dirSink) createTemp() (err error) {
+	if s.folder != nil {
+		s.dir.leave(s.folder)
+	}
+	if s.folder, err = s.dir.enter(path.Dir(s.name)); err != nil {
+		return err
+	}
+	s.file, err = s.folder.root.OpenFile(path.Base(s.temp), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	return err
+}
+
+// begun completes begin, which failed with err or has created the file.
+func (s *dirSink) begun(err error) error {
 	if err == nil {
 		s.opened, err = s.file.Stat()
 	}
@@ -99,14 +119,18 @@ func (s *dirSink) reopen(ctx context.Context) error {
 	if c.Size != s.o.Size || c.Window != s.o.WindowSize || c.Windows < 1 || c.Windows > (c.Size+c.Window-1)/c.Window {
 		return errors.New("it is not of this delivery")
 	}
-	info, err := s.dir.root.Lstat(s.temp)
+	var err error
+	if s.folder, err = s.dir.enter(path.Dir(s.name)); err != nil {
+		return err
+	}
+	info, err := s.lstat(s.temp)
 	if err == nil {
 		err = regular(info)
 	}
 	if err != nil {
 		return err
 	}
-	if s.file, err = s.dir.root.OpenFile(s.temp, os.O_RDWR|syscall.O_NONBLOCK, 0); err != nil {
+	if s.file, err = s.folder.root.OpenFile(path.Base(s.temp), os.O_RDWR|syscall.O_NONBLOCK, 0); err != nil {
 		return err
 	}
 	if s.opened, err = s.file.Stat(); err != nil {
@@ -147,15 +171,24 @@ func (s *dirSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil {
-		_, err = s.file.WriteAt(p, off)
-	}
 	if err != nil {
 		return s.dir.failure("write", s.path, err)
 	}
-	s.arrived.add(index, crc32.Checksum(p, castagnoli))
+	sum := uint32(0)
+	for piece := range slices.Chunk(p, cachedPiece) {
+		if _, err := s.file.WriteAt(piece, off); err != nil {
+			return s.dir.failure("write", s.path, err)
+		}
+		sum = crc32.Update(sum, castagnoli, piece)
+		off += int64(len(piece))
+	}
+	s.arrived.add(index, sum)
 	return nil
 }
+
+// cachedPiece is what is written at once. The processor has just seen it when its checksum is computed, which takes a
+// fraction of the time then.
+const cachedPiece = 128 << 10
 
 func (s *dirSink) Checkpoint() []byte {
 	windows, chain := s.arrived.below()
@@ -204,34 +237,39 @@ func (s *dirSink) sync() error {
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
-	return s.Close()
+	return s.closeFile()
 }
 
 // preserveTime gives the file its source's time, if that is wanted and possible.
 func (s *dirSink) preserveTime() {
 	if s.dir.PreserveTimes && !s.o.ModTime.IsZero() && s.isMine(s.temp) {
-		_ = s.dir.root.Chtimes(s.temp, time.Time{}, s.o.ModTime) // a zero time stays as it is
+		root, temp := s.place(s.temp)
+		_ = root.Chtimes(temp, time.Time{}, s.o.ModTime) // a zero time stays as it is
 	}
 }
 
 // publish gives the file its name. If another sink has published this very file, that is as good.
 func (s *dirSink) publish() error {
-	root := s.dir.root
-	if s.isMine(s.name) {
+	if err := s.dir.isThere(s.folder); err != nil {
+		return &Error{Code: SizeMismatch, Err: cause(err)} // where the temporary file was
+	}
+	info, err := s.lstat(s.name)
+	if err == nil && os.SameFile(info, s.opened) {
 		_ = s.removeTemp() // the file is there, which is what counts
 		return nil
 	}
-	if err := s.dir.vacant(s.name, s.o.Overwrite); err != nil {
+	if err := vacant(info, err, s.o.Overwrite); err != nil {
 		return err
 	}
 	if !s.isMine(s.temp) {
 		return &Error{Code: SizeMismatch, Err: errors.New("the temporary file was removed or replaced")}
 	}
+	root, temp, name := s.folder.root, path.Base(s.temp), path.Base(s.name)
 	if s.o.Overwrite.Replaces() {
-		return root.Rename(s.temp, s.name)
+		return root.Rename(temp, name)
 	}
 	// Unlike a rename, a link never replaces a file.
-	if err := root.Link(s.temp, s.name); err != nil && !s.isMine(s.name) {
+	if err := root.Link(temp, name); err != nil && !s.isMine(s.name) {
 		return err
 	}
 	_ = s.removeTemp()
@@ -240,11 +278,11 @@ func (s *dirSink) publish() error {
 
 // syncParents makes the file's name last, and those of the directories that were made for it.
 func (s *dirSink) syncParents() error {
-	dir := path.Dir(s.name)
-	err := s.dir.sync(dir)
+	err := s.folder.sync()
+	dir := s.folder.path
 	for i := 0; i < s.made && dir != "." && err == nil; i++ {
 		dir = path.Dir(dir)
-		err = s.dir.sync(dir)
+		err = syncDirectory(s.dir.root, dir)
 	}
 	return err
 }
@@ -253,7 +291,7 @@ func (s *dirSink) Abort(context.Context) error {
 	if s.published {
 		return nil
 	}
-	_ = s.Close() // what was written is not wanted
+	_ = s.closeFile() // what was written is not wanted
 	if err := s.clean(); err != nil {
 		return s.dir.failure("remove temporary file of", s.path, err)
 	}
@@ -261,6 +299,15 @@ func (s *dirSink) Abort(context.Context) error {
 }
 
 func (s *dirSink) Close() error {
+	err := s.closeFile()
+	if s.folder != nil {
+		s.dir.leave(s.folder)
+		s.folder = nil
+	}
+	return err
+}
+
+func (s *dirSink) closeFile() error {
 	if s.file == nil {
 		return nil
 	}
@@ -291,6 +338,7 @@ func (s *dirSink) clean() error {
 	if err := s.removeTemp(); err != nil {
 		return err
 	}
+	_ = s.Close() // not every system removes a directory that is open
 	dir := path.Dir(s.name)
 	for i := 0; i < s.made && dir != "." && s.dir.root.Remove(dir) == nil; i++ {
 		dir = path.Dir(dir)
@@ -302,14 +350,28 @@ func (s *dirSink) removeTemp() error {
 	if !s.isMine(s.temp) {
 		return nil
 	}
-	if err := s.dir.root.Remove(s.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	root, name := s.place(s.temp)
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
+// place returns where to look for a file of the folder: in it, if it is open.
+func (s *dirSink) place(name string) (*os.Root, string) {
+	if s.folder != nil {
+		return s.folder.root, path.Base(name)
+	}
+	return s.dir.root, name
+}
+
+func (s *dirSink) lstat(name string) (fs.FileInfo, error) {
+	root, name := s.place(name)
+	return root.Lstat(name)
+}
+
 // isMine reports whether name is the file that this sink has written.
 func (s *dirSink) isMine(name string) bool {
-	info, err := s.dir.root.Lstat(name)
+	info, err := s.lstat(name)
 	return err == nil && s.opened != nil && os.SameFile(info, s.opened)
 }

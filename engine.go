@@ -18,8 +18,9 @@ const (
 	storeTimeout    = 10 * time.Second // one call to the Store
 	storeRetryFirst = 100 * time.Millisecond
 	storeRetryLast  = 5 * time.Second
-	giveUpAfter     = 5 * time.Second // trying to reach the Store, once the node was told to end at once
-	largestBatch    = 1000            // changes in one call to the Store
+	giveUpAfter     = 5 * time.Second  // trying to reach the Store, once the node was told to end at once
+	largestBatch    = 1000             // changes in one call to the Store
+	outcomeDelay    = time.Millisecond // that an outcome waits for others before it is written
 )
 
 // Why a running file is ended before its time.
@@ -30,7 +31,7 @@ var (
 )
 
 // engine leases files from the Store, moves them, and writes back how they go: one goroutine claims (dispatch), one
-// writes to the Store (record), and one moves each file (run).
+// writes to the Store (record), and each of the others moves one file after the other (work).
 type engine struct {
 	cfg      Config
 	store    store.Store
@@ -47,13 +48,14 @@ type engine struct {
 	cut      context.Context
 	cutOff   context.CancelCauseFunc
 
-	outcomes  chan *job     // finished jobs on their way to the Store
-	freed     chan struct{} // hint: jobs ended
-	orphaned  chan struct{} // hint: there may be files of deleted connectors
-	flush     chan struct{} // hint: write progress now
-	jobsEnded chan struct{} // closed: every job has handed in its outcome
-	ended     chan struct{} // closed: every goroutine has ended
-	jobs      sync.WaitGroup
+	waiting  chan *job     // claimed jobs on their way to a worker that is idle
+	outcomes chan *job     // finished jobs on their way to the Store; closed when all are in it
+	freed    chan struct{} // hint: jobs ended
+	orphaned chan struct{} // hint: there may be files of deleted connectors
+	flush    chan struct{} // hint: a job waits for its progress to be written
+	ended    chan struct{} // closed: every goroutine has ended
+	workers  sync.WaitGroup
+	started  int // workers; only dispatch uses it
 
 	away atomic.Bool // outcomes cannot be written just now
 
@@ -63,17 +65,17 @@ type engine struct {
 
 func newEngine(cfg Config) *engine {
 	e := &engine{
-		cfg:       cfg,
-		store:     cfg.Store,
-		buffers:   newBuffers(cfg.MemoryBudget, cfg.WindowSize),
-		stopping:  make(chan struct{}),
-		outcomes:  make(chan *job),
-		freed:     make(chan struct{}, 1),
-		orphaned:  make(chan struct{}, 1),
-		flush:     make(chan struct{}, 1),
-		jobsEnded: make(chan struct{}),
-		ended:     make(chan struct{}),
-		running:   make(map[*job]struct{}),
+		cfg:      cfg,
+		store:    cfg.Store,
+		buffers:  newBuffers(cfg.MemoryBudget, cfg.WindowSize),
+		stopping: make(chan struct{}),
+		waiting:  make(chan *job),
+		outcomes: make(chan *job, min(cfg.MaxFiles, largestBatch)),
+		freed:    make(chan struct{}, 1),
+		orphaned: make(chan struct{}, 1),
+		flush:    make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		running:  make(map[*job]struct{}),
 	}
 	e.partners = newPartners(cfg, e.buffers)
 	e.operations = operations{engine: e, slots: make(chan struct{}, operationsAtOnce)}
@@ -106,11 +108,13 @@ func (e *engine) start(ctx context.Context) {
 		e.dispatch()
 		<-kept
 		<-followed
-		e.jobs.Wait()
-		close(e.jobsEnded)
+		close(e.waiting)
+		e.workers.Wait()
+		close(e.outcomes)
 		<-recorded
 		e.operations.wait()
 		e.partners.shutdown()
+		e.buffers.close()
 		unhook()
 		e.cutOff(errCutOff)
 	}()
@@ -235,9 +239,9 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 		}
 		return 0
 	}
-	for _, c := range claimed {
-		j := newJob(e.cut, c, asked)
-		j.partner = e.partners.acquire(c.ConnectorID)
+	for i := range claimed {
+		j := newJob(e.cut, &claimed[i], asked)
+		j.partner = e.partners.acquire(j.file.ConnectorID)
 		if probe {
 			j.probe = j.partner.breaker.begin()
 		}
@@ -247,9 +251,31 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 		if e.stopped() {
 			j.giveBack()
 		}
-		e.jobs.Go(func() { e.run(j) })
+		e.hand(j)
 	}
 	return len(claimed)
+}
+
+// hand gives a job to a worker: one that is idle, or another one, as long as they are not as many as jobs can be.
+func (e *engine) hand(j *job) {
+	select {
+	case e.waiting <- j:
+		return
+	default:
+	}
+	if e.started == e.cfg.MaxFiles {
+		e.waiting <- j // one has just handed in its last outcome
+		return
+	}
+	e.started++
+	e.workers.Go(func() { e.work(j) })
+}
+
+// work runs a job and those that come after it. A goroutine that is used again has its stack already.
+func (e *engine) work(j *job) {
+	for ok := true; ok; j, ok = <-e.waiting {
+		e.run(j)
+	}
 }
 
 func (e *engine) count() int {
@@ -286,8 +312,9 @@ func (e *engine) attempt(j *job) error {
 			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
 	}
 	if e.cfg.FileTimeout > 0 {
-		late := &Error{Op: "move", Code: TimeoutError, Err: fmt.Errorf("it took longer than %v (Config.FileTimeout)", e.cfg.FileTimeout)}
-		timer := time.AfterFunc(e.cfg.FileTimeout, func() { j.cancel(late) })
+		timer := time.AfterFunc(e.cfg.FileTimeout, func() {
+			j.cancel(&Error{Op: "move", Code: TimeoutError, Err: fmt.Errorf("it took longer than %v (Config.FileTimeout)", e.cfg.FileTimeout)})
+		})
 		defer timer.Stop()
 	}
 	return e.deliver(j)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,7 @@ import (
 
 // job is one leased file on this node.
 type job struct {
-	file          store.Claimed
+	file          *store.Claimed
 	partner       *partner        // the file's connector, as it was when the file was claimed
 	last          *checkpoint     // of an earlier attempt, or nil
 	past          history         // what earlier attempts have left to be known
@@ -40,7 +39,7 @@ type job struct {
 	leased   time.Time     // when the lease was asked for that is held now
 	lost     bool          // the lease is somebody else's
 	open     bool          // both sides are there, and what is delivered is worth keeping
-	verdict  chan struct{} // closed and replaced when leased or lost has changed
+	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
 	at       position
 	best     int64 // the greatest rank of this attempt
@@ -49,8 +48,8 @@ type job struct {
 	recorded bool  // and was written
 }
 
-func newJob(ctx context.Context, f store.Claimed, leased time.Time) *job {
-	j := &job{file: f, state: store.Running, leased: leased, verdict: make(chan struct{}), stop: make(chan struct{})}
+func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
+	j := &job{file: f, state: store.Running, leased: leased, stop: make(chan struct{})}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.moving, j.halt = context.WithCancelCause(j.ctx)
 	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted
@@ -172,12 +171,12 @@ func (j *job) finalize() bool {
 }
 
 // begin notes what is moved, from where on, once both sides are open.
-func (j *job) begin(info FileInfo, window int64, at position, sink Sink) {
+func (j *job) begin(size int64, identity string, window int64, at position, sink Sink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.progress.Phase = store.PhaseData
-	j.progress.Size, j.progress.BlockSize = info.Size, window
-	j.identity, j.sink = info.Identity(), sink
+	j.progress.Size, j.progress.BlockSize = size, window
+	j.identity, j.sink = identity, sink
 	j.setPosition(at)
 }
 
@@ -347,65 +346,3 @@ func (j *job) change(lease time.Duration) store.Change {
 		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,
 	}
 }
-
-// renewed notes that the lease runs from asked on.
-func (j *job) renewed(asked time.Time) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.leased, j.recorded = asked, j.offered
-	close(j.verdict)
-	j.verdict = make(chan struct{})
-}
-
-// loseLease notes that the file is somebody else's and ends the work on it.
-func (j *job) loseLease() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lost = true
-	close(j.verdict)
-	j.verdict = make(chan struct{})
-	j.cancel(errLeaseLost)
-}
-
-func (j *job) hasLost() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.lost
-}
-
-// awaitRecord returns once the Store knows where the file is being delivered, so that a crash from then on leaves nothing
-// that nobody knows of.
-func (e *engine) awaitRecord(ctx context.Context, j *job) error {
-	return e.await(ctx, j, func() bool { return j.recorded })
-}
-
-// confirm returns once the lease of j is known to last for at least half its term, which makes it safe to begin, publish or
-// remove what is delivered; a file that took less than that costs no call to the Store.
-func (e *engine) confirm(ctx context.Context, j *job) error {
-	return e.await(ctx, j, func() bool { return age(j.leased) < e.cfg.Lease/2 })
-}
-
-// await has the file's progress written until enough is true, which is called with mu locked.
-func (e *engine) await(ctx context.Context, j *job, enough func() bool) error {
-	for {
-		j.mu.Lock()
-		lost, done, verdict := j.lost, enough(), j.verdict
-		j.mu.Unlock()
-		switch {
-		case lost:
-			return errLeaseLost
-		case ctx.Err() != nil:
-			return fmt.Errorf("confirm lease: %w", context.Cause(ctx))
-		case done:
-			return nil
-		}
-		hint(e.flush)
-		select {
-		case <-verdict:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// age is how long ago t was, by the clock that says more: the monotonic one stands still while a machine is suspended.
-func age(t time.Time) time.Duration { return max(time.Since(t), time.Since(t.Round(0))) }

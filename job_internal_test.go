@@ -39,7 +39,7 @@ func FuzzCheckpoint(f *testing.F) {
 		var cutOff context.CancelCauseFunc
 		e.cut, cutOff = context.WithCancelCause(t.Context())
 		defer cutOff(nil)
-		j := newJob(e.cut, store.Claimed{Spec: []byte("{}"), File: store.File{
+		j := newJob(e.cut, &store.Claimed{Spec: []byte("{}"), File: store.File{
 			ID: 1, TransferID: "t", ConnectorID: "acme", Attempts: attempts, State: store.Running, Token: 1,
 			NewFile:  store.NewFile{Direction: store.Send, SourcePath: "a.bin", TargetPath: "in/a.bin"},
 			Progress: store.Progress{Size: -1, Checkpoint: text},

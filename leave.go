@@ -110,7 +110,7 @@ func (d *delivery) discardStale() {
 
 // discardRest removes what may be left beside a file that turned out to be published.
 func (d *delivery) discardRest(ctx context.Context) {
-	left := checkpoint{Identity: d.info.Identity(), Size: d.info.Size, Window: d.engine.cfg.WindowSize}
+	left := checkpoint{Identity: d.identity, Size: d.info.Size, Window: d.engine.cfg.WindowSize}
 	if last := d.job.last; last != nil {
 		left = *last
 	}

@@ -298,7 +298,7 @@ func (ops *operations) run(o *operation, begun time.Time) error {
 	if o.spec.Kind == RemoteList {
 		defer context.AfterFunc(e.house, cancel)()
 	}
-	s := e.session(o.partner, 0)
+	s := &session{engine: e, partner: o.partner}
 	defer func() { _ = s.close() }()
 	return guarded(func() error {
 		if err := s.connect(ctx); err != nil {

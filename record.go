@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -25,16 +26,17 @@ func (e *engine) record() {
 	for {
 		var batch []entry
 		select {
-		case j := <-e.outcomes:
+		case j, ok := <-e.outcomes:
+			if !ok {
+				return
+			}
 			batch = e.gather(j)
 		case <-tick.C:
-			batch = e.snapshot()
+			batch = e.snapshot((*job).runs)
 		case <-e.flush:
-			batch = e.snapshot()
+			batch = e.snapshot((*job).waits)
 		case <-wanted:
-			batch = e.snapshot()
-		case <-e.jobsEnded:
-			return
+			batch = e.snapshot((*job).runs)
 		}
 		for len(batch) > 0 {
 			n := min(len(batch), largestBatch)
@@ -44,30 +46,55 @@ func (e *engine) record() {
 	}
 }
 
-// gather collects j's outcome and those that are waiting already, leaving out files that are lost anyway.
+// gather collects j's outcome and those of others, leaving out files that are lost anyway.
 func (e *engine) gather(j *job) (batch []entry) {
-	for {
+	var lost []*job
+	for ; j != nil; j = e.nextOutcome(len(batch)) {
 		if j.hasLost() {
-			e.remove(j)
+			lost = append(lost, j)
 		} else {
 			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
 		}
-		if len(batch) == largestBatch {
-			return batch
-		}
-		select {
-		case j = <-e.outcomes:
-		default:
-			return batch
-		}
 	}
+	e.remove(lost)
+	return batch
 }
 
-// snapshot collects the progress of the jobs that are under way; it extends their leases too.
-func (e *engine) snapshot() (batch []entry) {
+// nextOutcome returns the next one for a batch of n, or nil if the batch shall be written now. Each call costs the Store
+// something of its own, and so does the claim that follows it: where many files run, a few outcomes wait for each other,
+// but not for long.
+func (e *engine) nextOutcome(n int) *job {
+	if n == largestBatch {
+		return nil
+	}
+	select {
+	case j := <-e.outcomes:
+		return j
+	default:
+	}
+	if n == 0 || n >= e.count()/8 {
+		return nil
+	}
+	late := time.NewTimer(outcomeDelay)
+	defer late.Stop()
+	select {
+	case j := <-e.outcomes:
+		return j
+	case <-late.C:
+	case <-e.flush:
+		hint(e.flush)
+	}
+	return nil
+}
+
+// snapshot collects the progress of the running jobs that are meant; it extends their leases too.
+func (e *engine) snapshot(meant func(*job) bool) (batch []entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for j := range e.running {
+		if !meant(j) {
+			continue
+		}
 		if c := j.change(e.cfg.Lease); c.State == store.Running {
 			batch = append(batch, entry{j, c})
 		}
@@ -84,6 +111,7 @@ func (e *engine) write(batch []entry) {
 	}
 	asked := time.Now()
 	verdicts, err := e.update(changes)
+	var ended []*job
 	for i, b := range batch {
 		switch {
 		case err != nil:
@@ -104,16 +132,23 @@ func (e *engine) write(batch []entry) {
 			e.logOutcome(b.job, b.change)
 		}
 		if b.change.State != store.Running {
-			e.remove(b.job)
+			ended = append(ended, b.job)
 		}
 	}
+	e.remove(ended)
 }
 
-func (e *engine) remove(j *job) {
-	j.cancel(context.Canceled)
+// remove forgets jobs, all at once: so many can be claimed in one call.
+func (e *engine) remove(jobs []*job) {
+	if len(jobs) == 0 {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.running, j)
+	for _, j := range jobs {
+		j.cancel(context.Canceled)
+		delete(e.running, j)
+	}
 	hint(e.freed)
 }
 
@@ -146,6 +181,13 @@ func (e *engine) update(changes []store.Change) ([]error, error) {
 }
 
 func (e *engine) logOutcome(j *job, c store.Change) {
+	level := slog.LevelInfo
+	if c.State == store.Failed || c.State == store.Waiting {
+		level = slog.LevelWarn
+	}
+	if !e.cfg.Logger.Enabled(context.Background(), level) {
+		return // without making up what it would say
+	}
 	attrs := []any{"file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID, "source", j.file.SourcePath,
 		"target", j.file.TargetPath, "bytes", c.Offset, "attempt", j.file.Attempts}
 	switch c.State {

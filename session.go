@@ -8,10 +8,11 @@ import (
 // session is a partner's Remote as a Storage that connects when it is first needed: a file that is missing on our side
 // does not bother the partner.
 type session struct {
-	connector Connector
-	connected func(ctx context.Context, err error) // called after each attempt to connect
-	remote    Remote
-	failed    bool // to connect
+	engine  *engine
+	partner *partner
+	probe   int // the number of the probe that it is for, or 0
+	remote  Remote
+	failed  bool // to connect
 }
 
 func (s *session) Open(ctx context.Context, path string) (Source, error) {
@@ -39,8 +40,8 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
 	}
-	s.remote, err = s.connector.Connect(ctx)
-	s.connected(ctx, err)
+	s.remote, err = s.partner.conn.Connect(ctx)
+	s.engine.noteConnection(ctx, s.partner, s.probe, err)
 	if err != nil {
 		s.remote, s.failed = nil, true
 		return stepError{stepConnect, err}
@@ -60,13 +61,6 @@ func (s *session) close() error {
 		return nil
 	}
 	return s.remote.Close()
-}
-
-// session makes a session of a partner; probe is the number of the probe that it is for, or 0.
-func (e *engine) session(p *partner, probe int) *session {
-	return &session{connector: p.conn, connected: func(ctx context.Context, err error) {
-		e.noteConnection(ctx, p, probe, err)
-	}}
 }
 
 // noteConnection keeps the partner's breaker up to date. A connection that was given up on says nothing.

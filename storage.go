@@ -3,7 +3,7 @@ package transfer
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -90,7 +90,9 @@ func (i FileInfo) Identity() string {
 	if i.ETag != "" {
 		return "etag:" + i.ETag
 	}
-	return fmt.Sprintf("stat:%d:%d", i.Size, i.ModTime.UnixMicro())
+	text := append(make([]byte, 0, 48), "stat:"...)
+	text = append(strconv.AppendInt(text, i.Size, 10), ':')
+	return string(strconv.AppendInt(text, i.ModTime.UnixMicro(), 10))
 }
 
 // versioned reports whether Identity tells versions of equal size apart.

@@ -54,18 +54,20 @@ type Config struct {
 	MaxFiles int
 
 	// WindowSize is how many bytes move as one piece: the unit of acknowledgement, progress and resuming, and on S3
-	// one part, which is why S3 needs 5 MiB at least. Default 8 MiB, at most 1 GiB. Files of more than 9,000 windows get larger
+	// one part, which is why S3 needs 5 MiB at least. Default 5 MiB, at most 1 GiB. Files of more than 9,000 windows get larger
 	// ones, in steps of 1 MiB, because an S3 upload has 10,000 parts at most.
 	WindowSize int64
 
-	// WindowsPerFile is how many windows of one file are in memory at once. Default 3: one is read, one is hashed,
-	// one is written.
+	// WindowsPerFile is how many windows of one file are in memory at once, at most: one is hashed, the others are read
+	// and written, as many as each side takes at once (Source.Concurrency, Sink.Concurrency). Default 5. At a distance
+	// WindowSize times the windows that one side takes is what one file has under way in a round trip.
 	WindowsPerFile int
 
 	// MemoryBudget bounds the windows of all files of this node together, in bytes, at least one WindowSize.
 	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, or may be (Protocols), one alone gets
-	// half of it at most, so that a partner that does not move leaves some for the others. The process takes more:
-	// the garbage collector lets garbage grow as large as what is in use (see GOMEMLIMIT).
+	// half of it at most, so that a partner that does not move leaves some for the others. On Linux, buffers of 1 MiB and
+	// more are outside of Go's heap: GOMEMLIMIT does not count them, and the collector does not let garbage grow as large.
+	// Elsewhere it does, and the process takes up to twice as much.
 	MemoryBudget int64
 
 	// Retry says how files are tried again after a failure that may pass. A connector may have its own
@@ -99,9 +101,9 @@ type Config struct {
 const (
 	defaultMaxPaths       = 10_000
 	defaultMaxFiles       = 64
-	defaultWindowSize     = 8 << 20
+	defaultWindowSize     = 5 << 20
 	maxWindowSize         = 1 << 30
-	defaultWindowsPerFile = 3
+	defaultWindowsPerFile = 5
 	defaultMemoryBudget   = 64 << 20
 	defaultLease          = 30 * time.Second
 	defaultInterval       = time.Second
@@ -171,7 +173,7 @@ func (c Config) validate() error {
 	}
 	wrong(c.MaxPaths < -1, "MaxPaths is %d (use 1 or more, 0 for %d, -1 for no limit)", c.MaxPaths, defaultMaxPaths)
 	wrong(c.MaxFiles < 0, "MaxFiles is %d (use 1 or more, or 0 for %d)", c.MaxFiles, defaultMaxFiles)
-	wrong(c.WindowSize < 0 || c.WindowSize > maxWindowSize, "WindowSize is %d (use 1 to %d bytes, or 0 for 8 MiB)", c.WindowSize, maxWindowSize)
+	wrong(c.WindowSize < 0 || c.WindowSize > maxWindowSize, "WindowSize is %d (use 1 to %d bytes, or 0 for %d)", c.WindowSize, maxWindowSize, defaultWindowSize)
 	wrong(c.WindowsPerFile < 0, "WindowsPerFile is %d (use 1 or more, or 0 for %d)", c.WindowsPerFile, defaultWindowsPerFile)
 	wrong(c.MemoryBudget < c.WindowSize, "MemoryBudget is %d, less than one window of %d bytes (raise it, or lower WindowSize)", c.MemoryBudget, c.WindowSize)
 	c.Retry.check("Retry", wrong)

@@ -17,7 +17,7 @@ func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
 		return nil, err
 	}
 	now := microsOf(time.Now())
-	line := m.line(r.Limits, now)
+	line := m.line(r, now)
 	room := 0
 	for _, q := range line {
 		room += q.room(r.Limits[q.connectorID])
@@ -36,23 +36,31 @@ func (m *Memory) Claim(ctx context.Context, r ClaimRequest) ([]Claimed, error) {
 	return claimed, nil
 }
 
-// line returns the queues that have a file to claim, the one that waits longest for its turn first.
-func (m *Memory) line(limits map[string]int, now micros) []*queue {
+// line returns the queues that have a file to claim, the one that waits longest for its turn first, but no more of them
+// than files are wanted: there may be many, and to look at one's files takes longer than to see that its turn is later.
+func (m *Memory) line(r ClaimRequest, now micros) []*queue {
+	most := max(0, r.Max)
 	var line []*queue
-	for connectorID, limit := range limits {
+	for connectorID, limit := range r.Limits {
 		q := m.queues[connectorID]
 		if q == nil {
 			continue
 		}
+		place, _ := slices.BinarySearchFunc(line, q, byTurn)
+		if place == most {
+			continue
+		}
 		q.expire(now)
 		if q.claimable(limit, now) {
-			line = append(line, q)
+			line = slices.Insert(line, place, q)
+			line = line[:min(len(line), most)]
 		}
 	}
-	slices.SortFunc(line, func(a, b *queue) int {
-		return cmp.Or(cmp.Compare(a.turn, b.turn), strings.Compare(a.connectorID, b.connectorID))
-	})
 	return line
+}
+
+func byTurn(a, b *queue) int {
+	return cmp.Or(cmp.Compare(a.turn, b.turn), strings.Compare(a.connectorID, b.connectorID))
 }
 
 // claimNext leases the first ready file of q.

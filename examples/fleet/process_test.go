@@ -28,7 +28,7 @@ const (
 	lease     = 4 * time.Second
 	patience  = 3 * time.Minute // for the whole run, on the slowest machine
 
-	window     = 8 << 20 // of the engine
+	window     = 5 << 20 // of the engine
 	smallFiles = 48
 	bandwidth  = 8 << 20 // bytes per second of one worker
 	inMidFile  = 2       // windows that are through and windows that are to come when a worker is killed

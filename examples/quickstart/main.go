@@ -29,7 +29,7 @@ import (
 var outbox = map[string][]byte{
 	"/outbox/orders.csv":    []byte("id;item;pieces\n1;bolt;400\n2;nut;400\n"),
 	"/outbox/catalogue.xml": bytes.Repeat([]byte("<item>bolt</item>\n"), 20_000),
-	"/outbox/photos.tar":    bytes.Repeat([]byte("seventeen bytes.\n"), 1<<20), // three windows of 8 MiB
+	"/outbox/photos.tar":    bytes.Repeat([]byte("seventeen bytes.\n"), 1<<20), // four windows of 5 MiB
 }
 
 func main() {

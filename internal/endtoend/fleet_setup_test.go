@@ -40,7 +40,7 @@ var queues = map[string]func(t *testing.T) queue{
 	},
 }
 
-func openSQLite(t *testing.T, path string) store.Store {
+func openSQLite(t testing.TB, path string) store.Store {
 	t.Helper()
 	st, err := sqlitestore.Open(path, sqlitestore.Options{})
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func openSQLite(t *testing.T, path string) store.Store {
 	return st
 }
 
-func openPostgres(t *testing.T, database string) store.Store {
+func openPostgres(t testing.TB, database string) store.Store {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), database)
 	require.NoError(t, err)
