@@ -6,9 +6,16 @@
 //
 // # Reading
 //
-// Open asks for size and ETag (HeadObject) and pins that version. Every window is a ranged GetObject with If-Match, and
-// with the version id where the bucket has versions; a body that breaks off goes on from where it stopped. An object
-// that was replaced or deleted is [transfer.SourceChanged], also on servers that ignore If-Match.
+// Open asks for the first 8 MiB of an object (GetObject) and pins the version that it gets: the answer says size and ETag.
+// An object of that size takes no other request, except an empty one, which takes a HeadObject. What follows is asked for
+// by ranged GetObjects with If-Match, and with the version id where the bucket has versions. An object that was replaced
+// or deleted is [transfer.SourceChanged], also on servers that ignore If-Match, unless its bytes are on their way
+// already: those are of the pinned version.
+//
+// From a server that gives 100 MiB/s on one connection, windows in order are read from one answer of up to 64 MiB. From
+// others, and where windows do not come in order, each has a request of its own, Options.PartConcurrency at once. A body
+// that breaks off goes on from where it stopped. Where it does so between windows, because a slow partner left it unread
+// for long, that counts for nothing.
 //
 // # Delivering
 //
@@ -46,6 +53,14 @@
 // which nothing comes or goes for Options.StallTimeout is given up and counts as one that got no answer. So each ends,
 // with PartnerBusy (503, 429), ConnectionError (other 5xx), ConnectionLost, Stalled and the like, all of which are
 // retryable; PermissionDenied, AuthenticationFailed and PathNotFound (no such bucket) are not.
+//
+// # Speed
+//
+//   - Let the client keep connections: [WithConnections]. The SDK keeps 10.
+//   - Over http, PayloadUnsigned saves the SHA-256 of every part, about 0.7 s of processor time for 1 GiB; do it only
+//     where the way to the server is trusted, and with a Checksum, which is nearly free.
+//   - A server that keeps a checksum of its own choice for parts that come with none computes it itself. versitygw
+//     needs up to a fifth less processor time for an upload whose parts come with ChecksumCRC32.
 //
 // # Permissions
 //

@@ -174,7 +174,7 @@ func TestCutOften(t *testing.T) {
 	s := fake(t, cutBodies(&ranges, 1, 1<<20, 2, 1<<20, 3, 1<<20, 4, 1<<20, 5))
 	data := random(int(s.window) * 6)
 	require.NoError(t, storagetest.Write(t.Context(), s.storage(t, Options{}), "a", data, transfer.CreateOptions{WindowSize: s.window}))
-	source, got := open(t, s.storage(t, Options{}), "a"), make([]byte, len(data))
+	source, got := openBare(t, s.storage(t, Options{}), "a"), make([]byte, len(data))
 	for off := int64(0); off < int64(len(data)); off += s.window {
 		require.NoError(t, source.ReadWindow(t.Context(), got[off:off+s.window], off))
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,8 +41,8 @@ type Options struct {
 	// Prefix is the folder in Bucket that all paths are in; "in", "in/" and "/in" are the same. No path leads out of
 	// it. Empty (the default) is the whole bucket.
 	Prefix string
-	// PartConcurrency is how many windows of one file may be on their way at once. 0 is 4. The client's connection
-	// pool should have room for that many per file.
+	// PartConcurrency is how many windows of one file may be on their way at once. 0 is 4. The client should keep that
+	// many connections per file (WithConnections).
 	PartConcurrency int
 	// MaxParts is how many parts the server allows in one upload. 0 is 10,000, which is what AWS and most others
 	// allow; some allow 1,000 (Scaleway).
@@ -102,6 +103,7 @@ type Storage struct {
 	call     []func(*s3.Options) // for each request
 	part     []func(*s3.Options) // for each UploadPart
 	complete []func(*s3.Options) // for each CompleteMultipartUpload
+	fast     atomic.Bool         // reading from the server needs one connection only; see fastServer
 }
 
 var _ transfer.Storage = (*Storage)(nil)

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rclone/gofakes3"
@@ -30,57 +29,17 @@ func open(t *testing.T, s *Storage, path string) transfer.Source {
 	return source
 }
 
+// openBare is open without the bytes that came along, so that each window takes a request of its own.
+func openBare(t *testing.T, s *Storage, path string) transfer.Source {
+	t.Helper()
+	f := open(t, s, path)
+	f.(*source).streams.close()
+	return f
+}
+
 // isWindow reports whether r is the GET of a window.
 func isWindow(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("If-Match") != ""
-}
-
-func TestOpenInfo(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, s *server) {
-		s.write(t, "a", random(10))
-		source := open(t, s.storage(t, Options{PartConcurrency: 7}), "a")
-		head := s.head(t, "a")
-		require.Equal(t, transfer.FileInfo{
-			Size: 10, ModTime: *head.LastModified, ETag: strings.Trim(*head.ETag, `"`),
-		}, source.Info())
-		require.NotEmpty(t, source.Info().ETag)
-		require.Equal(t, 7, source.Concurrency())
-	})
-}
-
-func TestOpenFailures(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, s *server) {
-		s.write(t, "a", random(10))
-		wrong := func(key, secret string) *s3.Client {
-			return s3.New(s.client.Options(), func(o *s3.Options) {
-				o.Credentials = credentials.NewStaticCredentialsProvider(key, secret, "")
-			})
-		}
-		good, err := s.client.Options().Credentials.Retrieve(t.Context())
-		require.NoError(t, err)
-		for _, c := range []struct {
-			name string
-			s    *Storage
-			path string
-			code transfer.Code
-			hint string
-		}{
-			{"missing key", s.storage(t, Options{}), "b", transfer.FileNotFound, "NoSuchKey"},
-			{"missing bucket", s.storage(t, Options{Bucket: "no-such-bucket"}), "a", transfer.PathNotFound, "NoSuchBucket"},
-			{"no key", s.storage(t, Options{}), "/", transfer.IsDirectory, "names no object"},
-			{"folder", s.storage(t, Options{}), "a/", transfer.IsDirectory, "names no object"},
-			{"wrong key id", s.storageOver(t, wrong("nobody", "x"), Options{}), "a", transfer.AuthenticationFailed, ""},
-			{"wrong secret", s.storageOver(t, wrong(good.AccessKeyID, "x"), Options{}), "a", transfer.AuthenticationFailed, "SignatureDoesNotMatch"},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				_, err := c.s.Open(t.Context(), c.path)
-				requireCode(t, c.code, err, c.hint)
-				require.ErrorContains(t, err, "open "+c.path)
-			})
-		}
-	})
 }
 
 // TestReadAnswers sees the codes that a server's refusals become.
@@ -117,7 +76,7 @@ func TestReadAnswers(t *testing.T) {
 				})
 			}, gofakes3.WithoutVersioning())
 			s.write(t, "a", random(10))
-			err := open(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, 10), 0)
+			err := openBare(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, 10), 0)
 			requireCode(t, c.code, err, c.answer)
 			require.LessOrEqual(t, asked.Load(), c.asked)
 		})
@@ -129,16 +88,20 @@ func TestReplacedWhileRead(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server) {
 		data := random(1000)
 		s.write(t, "a", data)
-		source, p := open(t, s.storage(t, Options{}), "a"), make([]byte, 500)
-		require.NoError(t, source.ReadWindow(t.Context(), p, 0))
+		source, bare, p := open(t, s.storage(t, Options{}), "a"), openBare(t, s.storage(t, Options{}), "a"), make([]byte, 500)
+		require.NoError(t, bare.ReadWindow(t.Context(), p, 0))
 		require.Equal(t, data[:500], p)
 		s.write(t, "a", random(1000))
-		requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), p, 500), "replaced or deleted")
+		requireCode(t, transfer.SourceChanged, bare.ReadWindow(t.Context(), p, 500), "replaced or deleted")
+		for _, off := range []int64{0, 500} {
+			require.NoError(t, source.ReadWindow(t.Context(), p, off))
+			require.Equal(t, data[off:off+500], p, "one answer is of one version")
+		}
 
-		source = open(t, s.storage(t, Options{}), "a")
+		bare = openBare(t, s.storage(t, Options{}), "a")
 		_, err := s.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String("a")})
 		require.NoError(t, err)
-		requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), p, 0), "replaced or deleted")
+		requireCode(t, transfer.SourceChanged, bare.ReadWindow(t.Context(), p, 0), "replaced or deleted")
 	})
 }
 
@@ -153,7 +116,7 @@ func TestReplacedWhileReadUnnoticed(t *testing.T) {
 	}, gofakes3.WithoutVersioning())
 	for _, size := range []int{1000, 1001, 999, 600, 0} {
 		s.write(t, "a", random(1000))
-		source := open(t, s.storage(t, Options{}), "a")
+		source := openBare(t, s.storage(t, Options{}), "a")
 		s.write(t, "a", random(size))
 		requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), make([]byte, 500), 500), "replaced")
 	}
@@ -179,7 +142,7 @@ func TestVersions(t *testing.T) {
 	require.NoError(t, err)
 	data := random(100)
 	s.write(t, "a", data)
-	source, p := open(t, s.storage(t, Options{}), "a"), make([]byte, 100)
+	source, p := openBare(t, s.storage(t, Options{}), "a"), make([]byte, 100)
 
 	s.write(t, "a", random(100))
 	require.NoError(t, source.ReadWindow(t.Context(), p, 0), "the pinned version is still there")
@@ -188,7 +151,7 @@ func TestVersions(t *testing.T) {
 	deny.Store(true)
 	requireCode(t, transfer.SourceChanged, source.ReadWindow(t.Context(), p, 0), "")
 	require.EqualValues(t, 1, denied.Load())
-	source = open(t, s.storage(t, Options{}), "a")
+	source = openBare(t, s.storage(t, Options{}), "a")
 	require.NoError(t, source.ReadWindow(t.Context(), p, 0), "without the permission the ETag alone pins")
 	require.NoError(t, source.ReadWindow(t.Context(), p, 0))
 	require.EqualValues(t, 2, denied.Load(), "and the server is asked once only")
@@ -247,7 +210,7 @@ func TestBodyBreaksOff(t *testing.T) {
 			data, p := random(size), make([]byte, size-100)
 			s.window = size
 			s.write(t, "a", data)
-			err := open(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), p, 100)
+			err := openBare(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), p, 100)
 			require.Equal(t, c.ranges, ranges)
 			if c.fails {
 				requireCode(t, transfer.ConnectionLost, err, "body of 1048476 bytes at 100")
@@ -301,32 +264,10 @@ func TestReadEnds(t *testing.T) {
 	s.write(t, "a", random(1000))
 	ctx, cancel := context.WithCancel(t.Context())
 	client := s3.New(s.client.Options(), func(o *s3.Options) { o.HTTPClient = endsWhileRead{o.HTTPClient, cancel} })
-	err := open(t, s.storageOver(t, client, Options{}), "a").ReadWindow(ctx, make([]byte, 1000), 0)
+	err := openBare(t, s.storageOver(t, client, Options{}), "a").ReadWindow(ctx, make([]byte, 1000), 0)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, transfer.Cancelled, transfer.CodeOf(err))
 	require.NotContains(t, err.Error(), "GetObject", "it was the body that was cut")
-}
-
-// TestHeadRefused is on a server that answers GetObject, but not HeadObject, so that there is nothing to explain.
-func TestHeadRefused(t *testing.T) {
-	t.Parallel()
-	var refuse atomic.Bool
-	s := fake(t, func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if refuse.Load() && r.Method == http.MethodHead {
-				answer(w, 403, "")
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	})
-	s.write(t, "a", random(10))
-	s.write(t, "empty", nil)
-	refuse.Store(true)
-	for _, path := range []string{"a", "empty"} {
-		_, err := s.storage(t, Options{}).Open(t.Context(), path)
-		requireCode(t, transfer.PermissionDenied, err, "HeadObject")
-	}
 }
 
 // TestOddAnswers is on servers that answer with something else than they were asked for.
@@ -373,7 +314,7 @@ func TestOddAnswers(t *testing.T) {
 				})
 			})
 			s.write(t, "a", []byte(full))
-			err := open(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, n), off)
+			err := openBare(t, s.storage(t, Options{}), "a").ReadWindow(t.Context(), make([]byte, n), off)
 			if c.code == "" {
 				require.NoError(t, err)
 				return

@@ -1,6 +1,7 @@
 package s3x
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -45,8 +46,9 @@ func (c bounded) Do(r *http.Request) (*http.Response, error) {
 	w := &watch{ctx: ctx, cancel: cancel, limit: c.limit}
 	w.timer = time.AfterFunc(c.limit, func() { cancel(&stalledError{c.limit}) })
 	r = r.WithContext(ctx)
-	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = sending{r.Body, w}
+	if err := w.takeBody(r); err != nil {
+		cancel(nil)
+		return nil, err
 	}
 	answer, err := c.client.Do(r)
 	w.answered.Store(true)
@@ -67,6 +69,25 @@ type watch struct {
 	limit    time.Duration
 	timer    *time.Timer
 	answered atomic.Bool
+}
+
+// takeBody watches the body of a request. A small one is held as bytes: net/http sends those in one piece with the head of
+// the request, if its buffer is large enough (see WithConnections).
+func (w *watch) takeBody(r *http.Request) error {
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
+	case r.ContentLength > 0 && r.ContentLength <= smallBody:
+		data := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, data)
+		if err = errors.Join(err, r.Body.Close()); err != nil {
+			w.timer.Stop()
+			return err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(data))
+	default:
+		r.Body = sending{r.Body, w}
+	}
+	return nil
 }
 
 // explain returns the reason for which the request ended, if that was the watch.

@@ -232,7 +232,7 @@ func TestSlowUpload(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := storageOnWire(t, func(r *http.Request) (*http.Response, error) {
-					var p [100]byte
+					var p [1 << 10]byte
 					for {
 						if _, err := r.Body.Read(p[:]); err != nil {
 							break
@@ -246,11 +246,34 @@ func TestSlowUpload(t *testing.T) {
 					}
 					return &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{"Etag": {`"e"`}}}, nil
 				}, Options{Payload: PayloadUnsigned})
-				err := allRequests["part"](t.Context(), s)
+				const window = smallBody + 1
+				k := s.sink(object{path: "a", bucket: "b", key: "a"}, transfer.CreateOptions{Size: 2 * window, WindowSize: window}, upload{ID: "u"})
+				err := k.WriteWindow(t.Context(), make([]byte, window), 0)
 				require.Equal(t, c.code, transfer.CodeOf(err), "%v", err)
 			})
 		})
 	}
+}
+
+// TestSmallBody sees that a small body is one that net/http sends together with the head of its request, and whole.
+func TestSmallBody(t *testing.T) {
+	data := random(smallBody)
+	client := bounded{httpFunc(func(r *http.Request) (*http.Response, error) {
+		require.Equal(t, io.NopCloser(bytes.NewReader(data)), r.Body)
+		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+	}), time.Minute}
+	do := func(body io.Reader) error {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://s3.test", io.MultiReader(body))
+		require.NoError(t, err)
+		r.ContentLength = smallBody
+		answer, err := client.Do(r)
+		if err == nil {
+			err = answer.Body.Close()
+		}
+		return err
+	}
+	require.NoError(t, do(bytes.NewReader(data)))
+	require.ErrorIs(t, do(bytes.NewReader(data[1:])), io.ErrUnexpectedEOF)
 }
 
 // TestSlowComplete waits for a server that puts an object together for minutes.
@@ -303,7 +326,7 @@ func TestStallOnTheWire(t *testing.T) {
 	storage := s.storage(t, Options{StallTimeout: 300 * time.Millisecond})
 	s.write(t, "a", random(1000))
 	d := begin(t, storage, "b", bytes.Repeat([]byte("x"), int(s.window)+1), transfer.CreateOptions{})
-	source := open(t, storage, "a")
+	source := openBare(t, storage, "a")
 	stall.Store(true)
 	requireCode(t, transfer.Stalled, d.write(t.Context(), 0), "")
 	requireCode(t, transfer.Stalled, source.ReadWindow(t.Context(), make([]byte, 1000), 0), "")

@@ -1,12 +1,10 @@
 package sftpx
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -14,28 +12,6 @@ import (
 
 	"github.com/seed62b9dc43/transfer"
 )
-
-// readBuffer is read from the network at once, in bytes: downloads spend less in system calls with it.
-const readBuffer = 128 << 10
-
-// bufferedConn reads large pieces, and remembers that reading has failed.
-type bufferedConn struct {
-	net.Conn
-	r      *bufio.Reader
-	broken atomic.Bool
-	ready  atomic.Bool // the session is made
-}
-
-func (c *bufferedConn) Read(p []byte) (int, error) {
-	if !c.ready.Load() {
-		quickAck(c.Conn)
-	}
-	n, err := c.r.Read(p)
-	if err != nil {
-		c.broken.Store(true)
-	}
-	return n, err
-}
 
 // dial makes a session. Whatever it waits for ends with ctx or with Config.ConnectTimeout, because both close the
 // connection: ssh.ClientConfig.Timeout does not bound the handshake (golang/go#51926). The server's greeting is kept in
@@ -112,7 +88,7 @@ func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err
 // handshake agrees on keys, checks the server's and logs in.
 func (s *session) handshake(ctx context.Context, account Credentials) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	c := s.c
-	s.buffered = &bufferedConn{Conn: s.raw, r: bufio.NewReaderSize(s.raw, readBuffer)}
+	s.buffered = newBufferedConn(s.raw)
 	l := newLogin(ctx, account, c.cfg.Algorithms)
 	l.broken = s.buffered.broken.Load
 	defer l.end()

@@ -213,7 +213,10 @@ func (f *file) sessions() []*session {
 // recruit puts the file on more lanes as they come up, until there are as many as it is worth.
 func (f *file) recruit() {
 	for {
-		lanes, changed := f.s.c.pool.lanes(f.s, f.wanted())
+		f.mu.Lock()
+		want := f.wanted()
+		f.mu.Unlock()
+		lanes, changed := f.s.c.pool.lanes(f.s, want)
 		if !f.joinAll(lanes) {
 			return
 		}
@@ -257,7 +260,7 @@ const (
 	laneShare = 4 << 20
 )
 
-// wanted is how many lanes the rest of the file is worth.
+// wanted is how many lanes the rest of the file is worth. mu is locked.
 func (f *file) wanted() int {
 	trip := f.s.trip.Load()
 	if f.same == nil || trip < laneTrip {

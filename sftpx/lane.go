@@ -178,13 +178,14 @@ func (s *session) limited() bool { return s.hasExtension("limits@openssh.com", "
 // manyLanes reports whether a file may be read or written in any order, and on several lanes.
 func (s *session) manyLanes() bool { return s.limited() && !s.c.cfg.Sequential && !s.c.cfg.ReadOnce }
 
-// concurrency is how many windows of a file may move at once.
+// concurrency is how many windows of a file may move at once: nearby the next one begins while one waits for its last
+// answers, and at a distance there are enough of them for a round trip.
 func (s *session) concurrency() int {
-	if s.manyLanes() {
-		return windowsAtOnce
+	switch {
+	case !s.manyLanes():
+		return 1
+	case s.trip.Load() < laneTrip:
+		return 2
 	}
-	return 1
+	return 4
 }
-
-// windowsAtOnce keeps all lanes busy while one window waits for its last answers.
-const windowsAtOnce = 4

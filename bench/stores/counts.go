@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed62b9dc43/transfer/bench/internal/report"
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -94,24 +95,24 @@ func countAll(ctx context.Context, s *loaded, q store.Query) (int64, error) {
 }
 
 // countsTable is all cases. all is how many files there are.
-func countsTable(stores []*loaded, cases []countCase, all int64) *table {
-	t := &table{heads: []string{"filter", "files", "goal, ms"}}
+func countsTable(stores []*loaded, cases []countCase, all int64) *report.Table {
+	t := &report.Table{Heads: []string{"filter", "files", "goal, ms"}}
 	for _, s := range stores {
-		t.heads = append(t.heads, s.kind.title+", ms", "scan, ms", "ratio")
+		t.Heads = append(t.Heads, s.kind.title+", ms", "scan, ms", "ratio")
 	}
 	for _, c := range cases {
 		limit := time.Duration(0)
 		if c.filter.goal != noGoal {
 			limit = countLimit(c.matches, all)
 		}
-		row := []string{c.filter.name, thousands(c.matches), ""}
+		row := []string{c.filter.name, report.Thousands(c.matches), ""}
 		if limit > 0 {
 			row[2] = milliseconds(limit)
 		}
 		for i := range stores {
 			row = append(row, countCells(c.took[i], c.scans[i], limit)...)
 		}
-		t.add(row...)
+		t.Add(row...)
 	}
 	return t
 }
@@ -127,7 +128,7 @@ func countLimit(matches, all int64) time.Duration {
 func countCells(took, scan, limit time.Duration) []string {
 	cells := []string{milliseconds(took), "", ""}
 	if limit > 0 {
-		cells[0] = mark(cells[0], took <= limit)
+		cells[0] = report.Mark(cells[0], took <= limit)
 	}
 	if scan > 0 {
 		cells[1], cells[2] = milliseconds(scan), ratio(scan, took)
@@ -141,5 +142,5 @@ func ratio(scan, took time.Duration) string {
 	if r < 10 {
 		return fmt.Sprintf("%.1f", r)
 	}
-	return thousands(int64(r + 0.5))
+	return report.Thousands(int64(r + 0.5))
 }

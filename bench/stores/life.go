@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed62b9dc43/transfer/bench/internal/report"
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -174,22 +175,22 @@ func (c *crew) move(ctx context.Context) (int, error) {
 }
 
 // lifeTable is all cases: the middle of the rounds, and the best one.
-func lifeTable(kinds []kind, cases []lifeCase) *table {
-	t := &table{heads: []string{"files", "in a call", "workers"}}
+func lifeTable(kinds []kind, cases []lifeCase) *report.Table {
+	t := &report.Table{Heads: []string{"files", "in a call", "workers"}}
 	for i := range kinds {
-		t.heads = append(t.heads, kinds[i].title, "best")
+		t.Heads = append(t.Heads, kinds[i].title, "best")
 	}
 	for _, c := range cases {
-		row := []string{thousands(int64(c.files)), fmt.Sprint(c.batch), fmt.Sprint(c.workers)}
+		row := []string{report.Thousands(int64(c.files)), fmt.Sprint(c.batch), fmt.Sprint(c.workers)}
 		for i := range kinds {
 			rates := slices.Sorted(slices.Values(c.rates[i]))
-			middle := thousands(int64(rates[len(rates)/2]))
+			middle := report.Thousands(int64(rates[len(rates)/2]))
 			if c.batch == lifeBatch {
-				middle = mark(middle, rates[len(rates)/2] >= kinds[i].life)
+				middle = report.Mark(middle, rates[len(rates)/2] >= kinds[i].life)
 			}
-			row = append(row, middle, thousands(int64(rates[len(rates)-1])))
+			row = append(row, middle, report.Thousands(int64(rates[len(rates)-1])))
 		}
-		t.add(row...)
+		t.Add(row...)
 	}
 	return t
 }

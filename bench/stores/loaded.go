@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed62b9dc43/transfer/bench/internal/report"
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -100,10 +101,10 @@ func (b *bench) copyPlain(ctx context.Context, s *loaded) error {
 }
 
 // sizesTable is how much room the rows take.
-func sizesTable(stores []*loaded, rows int) *table {
-	t := &table{heads: []string{"store", "rows", "bytes", "per row"}}
+func sizesTable(stores []*loaded, rows int) *report.Table {
+	t := &report.Table{Heads: []string{"store", "rows", "bytes", "per row"}}
 	for _, s := range stores {
-		t.add(s.kind.title, thousands(int64(rows)), thousands(s.bytes), thousands(s.bytes/int64(rows)))
+		t.Add(s.kind.title, report.Thousands(int64(rows)), report.Thousands(s.bytes), report.Thousands(s.bytes/int64(rows)))
 	}
 	return t
 }

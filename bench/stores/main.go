@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/seed62b9dc43/transfer/bench/internal/report"
 )
 
 func main() {
@@ -23,7 +25,7 @@ func main() {
 	defer stop()
 	b, output, err := parse(os.Args[1:])
 	if err == nil && output != "" {
-		err = checkSections(output, b.sections)
+		err = report.CheckSections(output, b.sections)
 	}
 	if err == nil {
 		err = b.run(ctx, func(section, text string) error { return write(output, section, text) })
@@ -209,7 +211,7 @@ func (b *bench) progress(format string, args ...any) {
 // write puts a section into the file, or prints it.
 func write(output, section, text string) error {
 	if output != "" {
-		return replaceSection(output, section, "\n"+text+"\n")
+		return report.ReplaceSection(output, section, "\n"+text+"\n")
 	}
 	_, err := fmt.Printf("## %s\n\n%s\n", section, text)
 	return err

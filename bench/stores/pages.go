@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed62b9dc43/transfer/bench/internal/report"
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -154,17 +155,17 @@ func (p *pageOf) scan(ctx context.Context) (got, want []int64, took time.Duratio
 }
 
 // pagesTable is all cases.
-func pagesTable(stores []*loaded, cases []pageCase) *table {
-	t := &table{heads: []string{"filter", "files", "order"}}
+func pagesTable(stores []*loaded, cases []pageCase) *report.Table {
+	t := &report.Table{Heads: []string{"filter", "files", "order"}}
 	for _, s := range stores {
-		t.heads = append(t.heads, s.kind.title+": first, ms", "deep, ms", "scan, ms", "ratio")
+		t.Heads = append(t.Heads, s.kind.title+": first, ms", "deep, ms", "scan, ms", "ratio")
 	}
 	for _, c := range cases {
-		row := []string{c.filter.name, thousands(c.matches), c.order.name}
+		row := []string{c.filter.name, report.Thousands(c.matches), c.order.name}
 		for i, s := range stores {
 			row = append(row, s.kind.pageCells(&c, c.timings[i])...)
 		}
-		t.add(row...)
+		t.Add(row...)
 	}
 	return t
 }
@@ -172,7 +173,7 @@ func pagesTable(stores []*loaded, cases []pageCase) *table {
 func (k *kind) pageCells(c *pageCase, t timing) []string {
 	cells := []string{milliseconds(t.first), milliseconds(t.deep), "", ""}
 	if c.filter.hasGoal(c.order.order) {
-		cells[0], cells[1] = mark(cells[0], t.first <= k.page), mark(cells[1], t.deep <= k.page)
+		cells[0], cells[1] = report.Mark(cells[0], t.first <= k.page), report.Mark(cells[1], t.deep <= k.page)
 	}
 	if t.scan > 0 {
 		cells[2], cells[3] = milliseconds(t.scan), ratio(t.scan, t.slower())
@@ -181,8 +182,8 @@ func (k *kind) pageCells(c *pageCase, t timing) []string {
 }
 
 // pagesSummary tells, for each store, how many of the goals are met, by the median and by the best time, and the slowest.
-func pagesSummary(stores []*loaded, cases []pageCase) *table {
-	t := &table{heads: []string{"store", "goal, ms", "pages with a goal", "met", "met by the best time", "slowest, ms", "is"}}
+func pagesSummary(stores []*loaded, cases []pageCase) *report.Table {
+	t := &report.Table{Heads: []string{"store", "goal, ms", "pages with a goal", "met", "met by the best time", "slowest, ms", "is"}}
 	for i, s := range stores {
 		sum := summary{goal: s.kind.page}
 		for _, c := range cases {
@@ -192,7 +193,7 @@ func pagesSummary(stores []*loaded, cases []pageCase) *table {
 				sum.add(name+", deep", c.timings[i].deep, c.timings[i].deepBest)
 			}
 		}
-		t.add(s.kind.title, milliseconds(sum.goal), fmt.Sprint(sum.all), mark(fmt.Sprint(sum.met), sum.met == sum.all),
+		t.Add(s.kind.title, milliseconds(sum.goal), fmt.Sprint(sum.all), report.Mark(fmt.Sprint(sum.met), sum.met == sum.all),
 			fmt.Sprint(sum.metOnce), milliseconds(sum.worst), sum.slowest)
 	}
 	return t
