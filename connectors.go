@@ -203,8 +203,8 @@ func unknownConnector(id string) error {
 
 // DeleteConnector deletes a connector that was created, at once, as AWS does. From then on nothing can be started for it.
 // Files that are just under way are finished; those that are queued, and those that fail and would be tried again, FAIL
-// with CONNECTION_ERROR, detail CONNECTOR_DELETED, when a Client takes them up, which is soon; paused ones when they are
-// resumed. Nothing is removed at their sources. What files that failed before had left behind at the partner stays there.
+// with CONNECTION_ERROR, detail CONNECTOR_DELETED, when a Client with Config.Protocols takes them up, which is soon; paused ones
+// when they are resumed. A file whose node died under way may be with the partner all the same. Nothing is removed at their sources. What files that failed before had left behind at the partner stays there.
 // The id is not used again, and results stay readable.
 //
 // Errors: ResourceNotFoundException, also for one that is deleted already; InvalidRequestException for one of
