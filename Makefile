@@ -14,13 +14,21 @@ TEST_FLAGS ?= -race -timeout 20m
 
 VERSITYGW_VERSION := v1.8.0
 STATICCHECK_VERSION := v0.8.2
+<<<<<<< HEAD
+AWS_SDK_JS_VERSION := 3.1138.0
+=======
 RCLONE_VERSION := v1.76.0
+>>>>>>> next
 
 # A stamp says which version is in bin, built with which Go: staticcheck must not be older than the code it reads.
 GOVERSION := $(shell $(GO) env GOVERSION)
 VERSITYGW_STAMP := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
 STATICCHECK_STAMP := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
+<<<<<<< HEAD
+AWS_SDK_JS_STAMP := bin/node/.aws-sdk-js-$(AWS_SDK_JS_VERSION)
+=======
 RCLONE_STAMP := bin/.rclone-$(RCLONE_VERSION)-$(GOVERSION)
+>>>>>>> next
 
 .PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools torture fuzz bench bench-tools bench-go bench-stores clean
 
@@ -53,7 +61,7 @@ quick: ## what can be tested with Go alone, and what that leaves out
 	$(GO) test -v ./... >bin/quick.log 2>&1 || { grep -vE '^ *(=== |--- PASS)' bin/quick.log; exit 1; }
 	@grep -E '^ok\s' bin/quick.log; grep -oE 'skipped: .*' bin/quick.log | sort | uniq -c || true
 
-tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) ## install what the tests and linters need: Debian packages, and Go programs into bin
+tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) $(AWS_SDK_JS_STAMP) ## install what the tests and linters need: Debian packages, and programs into bin
 
 # sshd and PostgreSQL for the tests, a C compiler for the race detector; PEERS=1 adds what bench compares with.
 system-tools:
@@ -82,9 +90,16 @@ $(STATICCHECK_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	rm -f bin/.staticcheck-* && touch $@
 
+<<<<<<< HEAD
+# AWS's JavaScript SDK, for one test of awsapi, where there is Node.js; without it that test is skipped.
+$(AWS_SDK_JS_STAMP):
+	@mkdir -p bin/node
+	if command -v npm >/dev/null; then npm install --prefix bin/node --no-save --no-audit --no-fund --ignore-scripts @aws-sdk/client-transfer@$(AWS_SDK_JS_VERSION) && touch $@; fi
+=======
 $(RCLONE_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/rclone/rclone@$(RCLONE_VERSION)
 	rm -f bin/.rclone-* && touch $@
+>>>>>>> next
 
 torture: tools ## kill workers at random for two minutes (TORTURE=2m) between OpenSSH and S3, on SQLite and on PostgreSQL
 	TRANSFER_TEST_REQUIRE=1 TRANSFER_TORTURE=$(TORTURE) $(GO) test -v -count=1 -timeout 30m -run '^TestTorture$$' ./internal/endtoend

@@ -26,6 +26,7 @@ type ConnectorInfo struct {
 // Remote is a Storage reached through a live session. One Remote serves one file at a time and is closed after it.
 type Remote interface {
 	Storage
+	Directories
 
 	// Features says what this server can do, as found when the session was made.
 	Features() Features

@@ -353,11 +353,8 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 	if err != nil {
 		return RetriedTransfer{}, storeFailure("get transfer", err)
 	}
-	if _, ok := c.cfg.Connectors[earlier.ConnectorID]; !ok {
-		return RetriedTransfer{}, &ResourceNotFoundException{
-			Message:  fmt.Sprintf("connector %q of transfer %s is not known (Config.Connectors has %s)", earlier.ConnectorID, earlier.ID, quotedKeys(c.cfg.Connectors)),
-			Resource: earlier.ConnectorID, ResourceType: "Connector",
-		}
+	if _, err := c.connectorInfo(ctx, earlier.ConnectorID); err != nil {
+		return RetriedTransfer{}, err
 	}
 	t := earlier
 	t.ID, t.ClientToken, t.RequestHash = newUUID(time.Now()), "", nil

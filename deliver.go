@@ -30,7 +30,7 @@ type delivery struct {
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
 	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: &session{engine: e, connectorID: f.ConnectorID, probe: j.probe}}
+	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
 	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
@@ -207,7 +207,7 @@ func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 	j, e := d.job, d.engine
 	c := &copier{
 		src: d.src, dst: dst, size: d.info.Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
-		buffers: e.shares[j.file.ConnectorID], stop: j.stop, at: d.at, moved: j.moved,
+		buffers: j.partner.share, stop: j.stop, at: d.at, moved: j.moved,
 	}
 	defer func() {
 		if err != nil && !d.keeps(d.explain(err)) {

@@ -38,6 +38,22 @@
 //	rows, err := client.ListTransfers().Partner("acme").Status(transfer.StatusInError).
 //		StartedAfter(yesterday).OrderBy(transfer.DescStart).Limit(50).All(ctx)
 //
+// # Partners as data
+//
+// Connectors may also be created while everything runs, as with AWS. Their definitions are in the Store, so that every
+// Client over it works with them; their credentials are not: [Config.Secrets] fetches those for each connection.
+//
+//	client, err := transfer.New(transfer.Config{
+//		Protocols: map[string]transfer.Protocol{"sftp": sftpx.Protocol(sftpx.Config{})},
+//		Secrets:   transfer.SecretsDir("/etc/partners"),
+//	})
+//	out, err := client.CreateConnector(ctx, &transfer.CreateConnectorInput{
+//		URL: "sftp://sftp.example.com", SftpConfig: &transfer.SftpConnectorConfig{UserSecretID: "acme.json", TrustedHostKeys: keys},
+//	})
+//
+// [Client.TestConnection] tells whether one works, [Client.UpdateConnector] and [Client.DeleteConnector] change it under
+// way. [Client.StartDirectoryListing], [Client.StartRemoteMove] and [Client.StartRemoteDelete] are about names at the partner.
+//
 // # What "whole" means
 //
 // A target appears under its name only when every byte has been acknowledged: files are written under a temporary name

@@ -33,17 +33,17 @@ var (
 // engine leases files from the Store, moves them, and writes back how they go: one goroutine claims (dispatch), one
 // writes to the Store (record), and each of the others moves one file after the other (work).
 type engine struct {
-	cfg     Config
-	store   store.Store
-	limits  map[string]int // files at once, by connector
-	buffers *buffers
-	shares  map[string]*buffers // of buffers, by connector
+	cfg      Config
+	store    store.Store
+	buffers  *buffers
+	partners *partners
 
-	breakers map[string]*breaker // by connector
+	operations operations
 
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
-	resting  context.CancelFunc // ends what keepHouse does
+	house    context.Context    // of keepHouse and what else ends with stopping
+	resting  context.CancelFunc // ends it
 	stopOnce sync.Once
 	cut      context.Context
 	cutOff   context.CancelCauseFunc
@@ -51,6 +51,7 @@ type engine struct {
 	waiting  chan *job     // claimed jobs on their way to a worker that is idle
 	outcomes chan *job     // finished jobs on their way to the Store; closed when all are in it
 	freed    chan struct{} // hint: jobs ended
+	orphaned chan struct{} // hint: there may be files of deleted connectors
 	flush    chan struct{} // hint: a job waits for its progress to be written
 	ended    chan struct{} // closed: every goroutine has ended
 	workers  sync.WaitGroup
@@ -66,34 +67,24 @@ func newEngine(cfg Config) *engine {
 	e := &engine{
 		cfg:      cfg,
 		store:    cfg.Store,
-		limits:   make(map[string]int, len(cfg.Connectors)),
 		buffers:  newBuffers(cfg.MemoryBudget, cfg.WindowSize),
 		stopping: make(chan struct{}),
 		waiting:  make(chan *job),
 		outcomes: make(chan *job, min(cfg.MaxFiles, largestBatch)),
 		freed:    make(chan struct{}, 1),
+		orphaned: make(chan struct{}, 1),
 		flush:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 		running:  make(map[*job]struct{}),
-		shares:   make(map[string]*buffers, len(cfg.Connectors)),
-		breakers: make(map[string]*breaker, len(cfg.Connectors)),
 	}
-	most := cfg.MemoryBudget
-	if len(cfg.Connectors) > 1 {
-		most = max(cfg.WindowSize, most/2)
-	}
-	for id, c := range cfg.Connectors {
-		e.shares[id] = e.buffers.share(most)
-		e.limits[id] = c.Info().MaxFiles
-		e.breakers[id] = &breaker{}
-	}
+	e.partners = newPartners(cfg, e.buffers)
+	e.operations = operations{engine: e, slots: make(chan struct{}, operationsAtOnce)}
 	return e
 }
 
 func (e *engine) start(ctx context.Context) {
 	e.cut, e.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
-	house, resting := context.WithCancel(e.cut)
-	e.resting = resting
+	e.house, e.resting = context.WithCancel(e.cut)
 	unhook := context.AfterFunc(ctx, e.stop)
 	recorded := make(chan struct{})
 	go func() {
@@ -103,16 +94,26 @@ func (e *engine) start(ctx context.Context) {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		e.keepHouse(house)
+		e.keepHouse(e.house)
+	}()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		if e.partners.follows() {
+			e.followStore(e.house)
+		}
 	}()
 	go func() {
 		defer close(e.ended)
 		e.dispatch()
 		<-kept
+		<-followed
 		close(e.waiting)
 		e.workers.Wait()
 		close(e.outcomes)
 		<-recorded
+		e.operations.wait()
+		e.partners.shutdown()
 		e.buffers.close()
 		unhook()
 		e.cutOff(errCutOff)
@@ -169,6 +170,8 @@ func (e *engine) dispatch() {
 		select {
 		case <-ready:
 		case <-e.freed:
+		case <-e.orphaned:
+			e.failOrphans(ctx)
 		case <-poll.C:
 		case <-e.stopping:
 			return
@@ -190,13 +193,14 @@ func isClosed(c <-chan struct{}) bool {
 // claim takes as many files as there is room for and reports whether there may be more and room for them.
 func (e *engine) claim(ctx context.Context) bool {
 	room := e.cfg.MaxFiles - e.count()
-	if room <= 0 || len(e.limits) == 0 || ctx.Err() != nil || e.away.Load() {
+	all := e.partners.limits()
+	if room <= 0 || len(all) == 0 || ctx.Err() != nil || e.away.Load() {
 		return false
 	}
-	limits, probes := e.gates()
+	limits, probes := e.gates(all)
 	for _, id := range probes { // first: the others may never leave room
 		if room > 0 {
-			room -= e.take(ctx, 1, map[string]int{id: e.limits[id]}, true)
+			room -= e.take(ctx, 1, map[string]int{id: all[id]}, true)
 		}
 	}
 	return room > 0 && len(limits) > 0 && e.take(ctx, room, limits, false) == room
@@ -204,15 +208,15 @@ func (e *engine) claim(ctx context.Context) bool {
 
 // gates returns the limits of those connectors whose files may be claimed freely, and those of which one may be, to find
 // out whether the partner can be reached.
-func (e *engine) gates() (limits map[string]int, probes []string) {
+func (e *engine) gates(all map[string]int) (limits map[string]int, probes []string) {
 	now := time.Now()
-	limits = e.limits
-	for id, b := range e.breakers {
-		g := b.gate(now)
-		if g == gateOpen {
+	limits = all
+	for id, p := range e.partners.all() {
+		g := p.breaker.gate(now)
+		if _, known := all[id]; g == gateOpen || !known {
 			continue
 		}
-		if len(limits) == len(e.limits) {
+		if len(limits) == len(all) {
 			limits = maps.Clone(limits)
 		}
 		delete(limits, id)
@@ -237,8 +241,9 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 	}
 	for i := range claimed {
 		j := newJob(e.cut, &claimed[i], asked)
+		j.partner = e.partners.acquire(j.file.ConnectorID)
 		if probe {
-			j.probe = e.breakers[j.file.ConnectorID].begin()
+			j.probe = j.partner.breaker.begin()
 		}
 		e.mu.Lock()
 		e.running[j] = struct{}{}
@@ -283,13 +288,14 @@ func (e *engine) count() int {
 func (e *engine) run(j *job) {
 	err := guarded(func() error { return e.attempt(j) })
 	if j.probe != 0 {
-		e.breakers[j.file.ConnectorID].end(j.probe)
+		j.partner.breaker.end(j.probe)
 	}
 	var p *panicError
 	if errors.As(err, &p) {
 		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
 	}
 	e.settle(j, err)
+	e.partners.release(j.partner)
 	e.outcomes <- j
 }
 
@@ -297,6 +303,9 @@ func (e *engine) run(j *job) {
 func (e *engine) attempt(j *job) error {
 	if j.file.Wanted != 0 { // by a user, while the file was with a node that died
 		return errStopped
+	}
+	if j.partner.conn == nil {
+		return j.partner.missing()
 	}
 	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && j.now().Sub(j.file.ReadyAt) > limit {
 		return stepError{stepQueue, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,

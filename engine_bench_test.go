@@ -18,7 +18,10 @@ import (
 )
 
 // neighbour is a partner in the same process without any bookkeeping, so that a benchmark sees the engine alone.
-type neighbour struct{ transfer.Storage }
+type neighbour struct {
+	transfer.Storage
+	transfer.NoDirectories
+}
 
 func (n neighbour) Connect(context.Context) (transfer.Remote, error) { return n, nil }
 func (n neighbour) Features() transfer.Features                      { return transfer.Features{} }
@@ -84,7 +87,7 @@ func await(b *testing.B, client *transfer.Client, ids []string) {
 func BenchmarkSmallFiles(b *testing.B) {
 	local, remote := transfer.NewMemory(), transfer.NewMemory()
 	calls := &tally{Store: store.NewMemory()}
-	client, err := transfer.New(transfer.Config{Storage: local, Store: calls, Connectors: map[string]transfer.Connector{"acme": neighbour{remote}}})
+	client, err := transfer.New(transfer.Config{Storage: local, Store: calls, Connectors: map[string]transfer.Connector{"acme": neighbour{Storage: remote}}})
 	require.NoError(b, err)
 	for i := range b.N {
 		local.WriteFile(fmt.Sprintf("outbox/%d/source%d", i/inACall, i%inACall), content(1, 4096))
@@ -132,7 +135,7 @@ func moveQueue(b *testing.B, n, connectors int) {
 	calls := &tally{Store: store.NewMemory()}
 	cfg := transfer.Config{Storage: blank{}, Store: calls, Connectors: make(map[string]transfer.Connector)}
 	for i := range connectors {
-		cfg.Connectors[fmt.Sprint("acme", i)] = neighbour{blank{}}
+		cfg.Connectors[fmt.Sprint("acme", i)] = neighbour{Storage: blank{}}
 	}
 	client, err := transfer.New(cfg)
 	require.NoError(b, err)
@@ -168,7 +171,7 @@ func BenchmarkLargeFile(b *testing.B) {
 	const size = 256 << 20
 	local, remote := transfer.NewMemory(), transfer.NewMemory()
 	local.WriteFile("a.bin", make([]byte, size))
-	client, err := transfer.New(transfer.Config{Storage: local, Connectors: map[string]transfer.Connector{"acme": neighbour{remote}}, PollInterval: time.Millisecond})
+	client, err := transfer.New(transfer.Config{Storage: local, Connectors: map[string]transfer.Connector{"acme": neighbour{Storage: remote}}, PollInterval: time.Millisecond})
 	require.NoError(b, err)
 	require.NoError(b, client.Start(b.Context()))
 	b.SetBytes(size)

@@ -53,12 +53,13 @@ const (
 	NoSpace              Code = "NO_SPACE"    // full, or over quota
 	FileExists           Code = "FILE_EXISTS" // and the policy is not to overwrite it
 	IsDirectory          Code = "IS_DIRECTORY"
-	PathEscapes          Code = "PATH_ESCAPES"    // leaves the storage's root, by ".." or by a link
-	SizeMismatch         Code = "SIZE_MISMATCH"   // fewer or more bytes than promised
-	SourceChanged        Code = "SOURCE_CHANGED"  // while it was read
-	IntegrityError       Code = "INTEGRITY_ERROR" // the content is not what was sent
-	QueueExpired         Code = "QUEUE_EXPIRED"   // it waited too long to be taken up (Config.QueueTimeout)
-	Cancelled            Code = "CANCELLED"       // by the user; published as it is
+	PathEscapes          Code = "PATH_ESCAPES"      // leaves the storage's root, by ".." or by a link
+	SizeMismatch         Code = "SIZE_MISMATCH"     // fewer or more bytes than promised
+	SourceChanged        Code = "SOURCE_CHANGED"    // while it was read
+	IntegrityError       Code = "INTEGRITY_ERROR"   // the content is not what was sent
+	QueueExpired         Code = "QUEUE_EXPIRED"     // it waited too long to be taken up (Config.QueueTimeout)
+	ConnectorDeleted     Code = "CONNECTOR_DELETED" // while the file was queued
+	Cancelled            Code = "CANCELLED"         // by the user; published as it is
 )
 
 // Error returns the code's name.
@@ -81,7 +82,7 @@ var publishedCodes = map[Code]Code{
 	HostNotFound: ConnectionError, ConnectionRefused: ConnectionError, ConnectionLost: ConnectionError,
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
-	QueueExpired: TimeoutError,
+	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError,
 }
 
 // words say what a cause means where there is nothing else to say.
@@ -91,6 +92,7 @@ var words = map[Code]string{
 	PermissionDenied: "permission denied", NoSpace: "no space left", SourceChanged: "the file was changed while it was read",
 	SizeMismatch: "the number of bytes is not what was promised", Stalled: "nothing came or went for too long",
 	IntegrityError: "the content is not what was sent", PathNotFound: "the path does not exist", DirectoryNotFound: "the directory does not exist",
+	ConnectorDeleted: "the connector was deleted",
 }
 
 // Error is a failure with its cause. A Storage, Connector or Remote returns it (wrapped or not) where it knows the

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
@@ -106,7 +105,7 @@ func (e *engine) message(f *store.File, s step, err error) string {
 		where = named.String()
 	}
 	if remoteStep {
-		where = e.cfg.Connectors[f.ConnectorID].Info().URL
+		where = e.partners.urlOf(f.ConnectorID)
 	}
 	path := f.SourcePath
 	if s.atTarget() {
@@ -118,14 +117,7 @@ func (e *engine) message(f *store.File, s step, err error) string {
 	if s == stepConnect {
 		text = fmt.Sprintf("connect to %s for %s: %s", where, path, why)
 	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return shorten(text, maxMessage)
+	return printable(text)
 }
 
 // reason is the text of err without the steps around it, and without the path, the host and the code that the result says

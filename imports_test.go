@@ -16,8 +16,8 @@ import (
 
 const module = "github.com/seed62b9dc43/transfer"
 
-// TestImports holds what a program that imports a package of ours gets with it: the root compiles no SSH, no AWS and no
-// SQL, and nothing that is not a test brings package testing and its flags.
+// TestImports holds what a program that imports a package of ours gets with it: the root compiles no SSH, no AWS, no
+// SQL and no HTTP, and nothing that is not a test brings package testing and its flags.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -25,12 +25,14 @@ func TestImports(t *testing.T) {
 		only []string // besides the standard library and the package itself; nil for no limit
 		not  []string
 	}{
-		{pkg: ".", only: []string{module + "/store", "golang.org/x"}, not: []string{"golang.org/x/crypto/ssh", "testing"}},
+		{pkg: ".", only: []string{module + "/store", "golang.org/x"}, not: []string{"golang.org/x/crypto/ssh", "net/http", "testing"}},
 		{pkg: "./store", only: []string{}, not: []string{"testing"}},
 		{pkg: "./store/sqlitestore", not: []string{module + "/sftpx", module + "/s3x", "github.com/jackc/pgx", "testing"}},
 		{pkg: "./store/pgstore", not: []string{module + "/sftpx", module + "/s3x", "modernc.org/sqlite", "testing"}},
 		{pkg: "./sftpx", not: []string{module + "/s3x", "github.com/aws", "testing"}},
 		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./awsapi", only: []string{module, "golang.org/x"}, not: []string{module + "/waarpapi", module + "/as2x", module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./waarpapi", only: []string{module, module + "/store", "golang.org/x"}, not: []string{module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},
 	} {
 		t.Run(test.pkg, func(t *testing.T) {

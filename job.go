@@ -15,6 +15,7 @@ import (
 // job is one leased file on this node.
 type job struct {
 	file          *store.Claimed
+	partner       *partner        // the file's connector, as it was when the file was claimed
 	last          *checkpoint     // of an earlier attempt, or nil
 	past          history         // what earlier attempts have left to be known
 	failIfChanged bool            // the source (a new version of it is no reason to begin anew)

@@ -44,6 +44,7 @@ func FuzzCheckpoint(f *testing.F) {
 			NewFile:  store.NewFile{Direction: store.Send, SourcePath: "a.bin", TargetPath: "in/a.bin"},
 			Progress: store.Progress{Size: -1, Checkpoint: text},
 		}}, time.Now())
+		j.partner = e.partners.acquire("acme")
 		go func() { // as record does
 			for e.cut.Err() == nil {
 				select {

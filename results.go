@@ -189,10 +189,13 @@ func (c *Client) findTransfer(ctx context.Context, connectorID, transferID strin
 	if err == nil && (connectorID == "" || t.ConnectorID == connectorID) {
 		return nil
 	}
-	if _, known := c.cfg.Connectors[connectorID]; connectorID != "" && !known {
-		return &ResourceNotFoundException{
-			Message:  fmt.Sprintf("connector %q is not known, nor a transfer %q of it", connectorID, transferID),
-			Resource: connectorID, ResourceType: "Connector",
+	if connectorID != "" {
+		var unknown *ResourceNotFoundException
+		if _, err := c.connectorInfo(ctx, connectorID); errors.As(err, &unknown) {
+			unknown.Message = fmt.Sprintf("connector %q is not known, nor a transfer %q of it", connectorID, transferID)
+			return unknown
+		} else if err != nil {
+			return err
 		}
 	}
 	message := fmt.Sprintf("transfer %q is not known", transferID)

@@ -85,11 +85,11 @@ func (p RetryPolicy) delay(n int) time.Duration {
 }
 
 // retryPolicy is the one of a connector.
-func (c Config) retryPolicy(connectorID string) RetryPolicy {
-	if own := c.Connectors[connectorID].Info().Retry; own != nil {
+func (e *engine) retryPolicy(p *partner) RetryPolicy {
+	if own := p.info.Retry; own != nil {
 		return own.withDefaults()
 	}
-	return c.Retry
+	return e.cfg.Retry
 }
 
 // verdict is what becomes of a file that failed.
@@ -105,7 +105,7 @@ const patience = time.Minute
 
 // again decides whether a file that failed with err is tried again.
 func (e *engine) again(j *job, err error) verdict {
-	f, past, policy := &j.file.File, j.past, e.cfg.retryPolicy(j.file.ConnectorID)
+	f, past, policy := &j.file.File, j.past, e.retryPolicy(j.partner)
 	cause, now := CodeOf(err), j.now()
 	v := verdict{failures: f.Failures + 1, first: time.Unix(past.FirstFailure, 0)}
 	further := j.cameFurther()

@@ -8,11 +8,11 @@ import (
 // session is a partner's Remote as a Storage that connects when it is first needed: a file that is missing on our side
 // does not bother the partner.
 type session struct {
-	engine      *engine
-	connectorID string
-	probe       int // the number of the probe that it is for, or 0
-	remote      Remote
-	failed      bool // to connect
+	engine  *engine
+	partner *partner
+	probe   int // the number of the probe that it is for, or 0
+	remote  Remote
+	failed  bool // to connect
 }
 
 func (s *session) Open(ctx context.Context, path string) (Source, error) {
@@ -40,8 +40,8 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
 	}
-	s.remote, err = s.engine.cfg.Connectors[s.connectorID].Connect(ctx)
-	s.engine.noteConnection(ctx, s.connectorID, s.probe, err)
+	s.remote, err = s.partner.conn.Connect(ctx)
+	s.engine.noteConnection(ctx, s.partner, s.probe, err)
 	if err != nil {
 		s.remote, s.failed = nil, true
 		return stepError{stepConnect, err}
@@ -63,17 +63,16 @@ func (s *session) close() error {
 	return s.remote.Close()
 }
 
-// noteConnection keeps the connector's breaker up to date. A connection that was given up on says nothing.
-func (e *engine) noteConnection(ctx context.Context, connectorID string, probe int, err error) {
-	b := e.breakers[connectorID]
+// noteConnection keeps the partner's breaker up to date. A connection that was given up on says nothing.
+func (e *engine) noteConnection(ctx context.Context, p *partner, probe int, err error) {
 	switch {
 	case err == nil:
-		if b.reached() {
-			e.cfg.Logger.Info("partner can be reached again", "connector", connectorID)
+		if p.breaker.reached() {
+			e.cfg.Logger.Info("partner can be reached again", "connector", p.id)
 		}
 	case ctx.Err() == nil:
-		if pause := b.missed(time.Now(), probe); pause > 0 {
-			e.cfg.Logger.Warn("no session with the partner, which is left alone", "connector", connectorID, "pause", pause, "error", err)
+		if pause := p.breaker.missed(time.Now(), probe); pause > 0 {
+			e.cfg.Logger.Warn("no session with the partner, which is left alone", "connector", p.id, "pause", pause, "error", err)
 		}
 	}
 }

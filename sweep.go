@@ -41,6 +41,11 @@ func (e *engine) purge(ctx context.Context) {
 	if removed > 0 {
 		e.cfg.Logger.Info("old files purged", "files", removed)
 	}
+	for n := operationsPurgeOnce; err == nil && n == operationsPurgeOnce; {
+		if n, err = e.store.PurgeOperations(ctx, operationsKept, operationsPurgeOnce); err != nil && ctx.Err() == nil {
+			e.cfg.Logger.Error("cannot purge old operations", "error", err)
+		}
+	}
 }
 
 // sweep removes temporary files and uploads of finished files that could not be removed when they failed or were
@@ -83,8 +88,8 @@ func (e *engine) sweepFile(ctx context.Context, f *store.File, later *sweepTurns
 	side := f.ConnectorID
 	if f.Direction == store.Retrieve {
 		side = "" // ours
-	} else if _, known := e.cfg.Connectors[side]; !known {
-		return false
+	} else if known, deleted := e.partners.has(side); !known {
+		return deleted // there is nobody to ask, and never will be
 	}
 	if !later.due(side) {
 		return false
@@ -105,15 +110,20 @@ func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoi
 	if f.Direction == store.Retrieve {
 		return discard(ctx, e.cfg.Storage, f, last)
 	}
-	b, probe := e.breakers[f.ConnectorID], 0
-	switch b.gate(time.Now()) {
+	p, probe := e.partners.acquire(f.ConnectorID), 0
+	defer e.partners.release(p)
+	b, gate := p.breaker, p.breaker.gate(time.Now())
+	if p.conn == nil { // since a moment
+		gate = gateShut
+	}
+	switch gate {
 	case gateShut:
 		return &Error{Op: "connect", Path: f.ConnectorID, Code: ConnectionError, Err: errors.New("the partner cannot be reached just now")}
 	case gateProbe:
 		probe = b.begin()
 		defer b.end(probe)
 	}
-	remote := &session{engine: e, connectorID: f.ConnectorID, probe: probe}
+	remote := &session{engine: e, partner: p, probe: probe}
 	defer func() { _ = remote.close() }()
 	return discard(ctx, remote, f, last)
 }

@@ -24,11 +24,20 @@ type Config struct {
 	Storage Storage
 
 	// Store keeps the state of all transfers. Default: store.NewMemory(), which forgets everything when the
-	// process ends (see packages sqlitestore and pgstore). Clients over one Store must have the same connectors, by id, and the same Storage.
+	// process ends (see packages sqlitestore and pgstore). Clients over one Store that move files must have the same
+	// Connectors, by id, and the same Storage.
 	Store store.Store
 
-	// Connectors are the partners, by connector id (1 to 255 characters). The Client never closes them.
+	// Connectors are the partners, by connector id (1 to 255 characters). The Client never closes them. Those that
+	// Client.CreateConnector makes come beside them.
 	Connectors map[string]Connector
+
+	// Protocols make connectors out of definitions in the Store, by URL scheme, such as {"sftp": sftpx.Protocol(…)}.
+	// Without any a Client moves files of Connectors only, and can neither create nor update others.
+	Protocols map[string]Protocol
+
+	// Secrets fetches the credentials that those connectors log in with, such as SecretsDir(path).
+	Secrets Secrets
 
 	// Logger receives what happens. Default: silence. Secrets and file contents are never logged.
 	Logger *slog.Logger
@@ -55,7 +64,7 @@ type Config struct {
 	WindowsPerFile int
 
 	// MemoryBudget bounds the windows of all files of this node together, in bytes, at least one WindowSize.
-	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, one alone gets
+	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, or may be (Protocols), one alone gets
 	// half of it at most, so that a partner that does not move leaves some for the others. On Linux, buffers of 1 MiB and
 	// more are outside of Go's heap: GOMEMLIMIT does not count them, and the collector does not let garbage grow as large.
 	// Elsewhere it does, and the process takes up to twice as much.
@@ -114,7 +123,10 @@ func (c Config) withDefaults() Config {
 	if c.Name == "" {
 		c.Name = nodeName()
 	}
-	c.Connectors = maps.Clone(c.Connectors)
+	c.Connectors, c.Protocols = maps.Clone(c.Connectors), maps.Clone(c.Protocols)
+	if c.Secrets == nil {
+		c.Secrets = noSecrets{}
+	}
 	fill(&c.MaxPaths, defaultMaxPaths)
 	fill(&c.MaxFiles, defaultMaxFiles)
 	fill(&c.WindowSize, defaultWindowSize)
@@ -155,6 +167,10 @@ func (c Config) validate() error {
 			}
 		}
 	}
+	for _, scheme := range slices.Sorted(maps.Keys(c.Protocols)) {
+		wrong(c.Protocols[scheme] == nil, "Protocols[%q] is nil (try sftpx.Protocol)", scheme)
+		wrong(!validScheme(scheme), "Protocols has the scheme %q (use lower case letters and digits, such as sftp)", scheme)
+	}
 	wrong(c.MaxPaths < -1, "MaxPaths is %d (use 1 or more, 0 for %d, -1 for no limit)", c.MaxPaths, defaultMaxPaths)
 	wrong(c.MaxFiles < 0, "MaxFiles is %d (use 1 or more, or 0 for %d)", c.MaxFiles, defaultMaxFiles)
 	wrong(c.WindowSize < 0 || c.WindowSize > maxWindowSize, "WindowSize is %d (use 1 to %d bytes, or 0 for %d)", c.WindowSize, maxWindowSize, defaultWindowSize)
@@ -170,6 +186,11 @@ func (c Config) validate() error {
 	wrong(c.ProgressInterval < 0 || c.Lease >= time.Second && c.ProgressInterval > c.Lease/3, "ProgressInterval is %v (use more than 0 and at most a third of Lease, %v)", c.ProgressInterval, c.Lease/3)
 	wrong(c.PollInterval < 0, "PollInterval is %v (use more than 0, or 0 for %v)", c.PollInterval, defaultInterval)
 	return errors.Join(errs...)
+}
+
+// validScheme reports whether url.Parse may find s to be the scheme of a URL.
+func validScheme(s string) bool {
+	return s != "" && s[0] >= 'a' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == ""
 }
 
 func nodeName() string {
@@ -301,12 +322,9 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if err := c.validateStart(in); err != nil {
 		return nil, err
 	}
-	conn, ok := c.cfg.Connectors[in.ConnectorID]
-	if !ok {
-		return nil, &ResourceNotFoundException{
-			Message:  fmt.Sprintf("connector %q is not known (Config.Connectors has %s)", in.ConnectorID, quotedKeys(c.cfg.Connectors)),
-			Resource: in.ConnectorID, ResourceType: "Connector",
-		}
+	info, err := c.connectorInfo(ctx, in.ConnectorID)
+	if err != nil {
+		return nil, err
 	}
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
@@ -315,7 +333,7 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if err != nil {
 		return nil, &InternalServiceError{Message: err.Error(), Err: err}
 	}
-	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(in, conn.Info()))
+	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(in, info))
 	if errors.Is(err, store.ErrTokenReused) {
 		return nil, invalid(InvalidField{"ClientToken", in.ClientToken, "was used before with another request (use a new token for a new request)"})
 	}

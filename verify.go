@@ -83,7 +83,7 @@ func (d *delivery) look(ctx context.Context) ([]byte, error) {
 // hash reads all of src, unless the file is to stop.
 func (d *delivery) hash(ctx context.Context, src Source) ([]byte, error) {
 	size, h := src.Info().Size, sha256.New()
-	budget := d.engine.shares[d.job.file.ConnectorID]
+	budget := d.job.partner.share
 	buf, err := budget.get(ctx, min(size, d.engine.cfg.WindowSize))
 	if err != nil {
 		return nil, err

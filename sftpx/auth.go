@@ -168,6 +168,7 @@ func (a Auth) problem() string {
 // login logs in to one server once. It is used by one goroutine, that of the handshake.
 type login struct {
 	ctx      context.Context // of the handshake; x/crypto/ssh hands none to its callbacks
+	user     string
 	steps    []loginStep
 	cleanups []func()
 
@@ -191,8 +192,8 @@ func (e errSource) Error() string { return e.err.Error() }
 func (e errSource) Unwrap() error { return e.err }
 
 // newLogin makes one step of each method, at the place of its first mention: x/crypto/ssh uses one per name.
-func newLogin(ctx context.Context, c Config) *login {
-	l := &login{ctx: ctx}
+func newLogin(ctx context.Context, c Credentials, algorithms Algorithms) *login {
+	l := &login{ctx: ctx, user: c.User}
 	done := map[string]bool{}
 	for _, a := range c.Auth {
 		if done[a.method] {
@@ -201,7 +202,7 @@ func newLogin(ctx context.Context, c Config) *login {
 		done[a.method] = true
 		switch a.method {
 		case methodPublicKey:
-			keys := ssh.PublicKeysCallback(func() ([]ssh.Signer, error) { return l.signers(c) })
+			keys := ssh.PublicKeysCallback(func() ([]ssh.Signer, error) { return l.signers(c, algorithms) })
 			l.steps = append(l.steps, loginStep{name: a.method, method: keys})
 		case methodPassword:
 			password := ssh.PasswordCallback(func() (string, error) { return l.secret(a) })
@@ -218,7 +219,7 @@ func newLogin(ctx context.Context, c Config) *login {
 }
 
 // signers collects the keys of all sources. One that fails matters only if no other has a key.
-func (l *login) signers(c Config) ([]ssh.Signer, error) {
+func (l *login) signers(c Credentials, algorithms Algorithms) ([]ssh.Signer, error) {
 	var all []ssh.Signer
 	var failed error
 	for _, a := range c.Auth {
@@ -232,7 +233,7 @@ func (l *login) signers(c Config) ([]ssh.Signer, error) {
 		}
 		l.cleanups = append(l.cleanups, done)
 		for _, s := range signers {
-			all = append(all, c.Algorithms.signer(s))
+			all = append(all, algorithms.signer(s))
 		}
 	}
 	if len(all) == 0 && failed != nil {

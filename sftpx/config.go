@@ -14,7 +14,8 @@ import (
 	"github.com/seed62b9dc43/transfer"
 )
 
-// Config describes one partner's server. Addr, User, Auth and one of HostKeys and KnownHosts are required.
+// Config describes one partner's server. Addr, User and Auth (or Credentials), and one of
+// HostKeys and KnownHosts are required.
 type Config struct {
 	// Addr is the server: "sftp.example.com", "sftp.example.com:2222", "[2001:db8::1]:22". The default port is 22.
 	Addr string
@@ -26,6 +27,10 @@ type Config struct {
 	// Auth is how to log in, in the order in which to try. Everything of one method (keys and agents; passwords) is
 	// one step; a server that wants several methods gets them one after the other.
 	Auth []Auth
+
+	// Credentials, in place of User and Auth, fetches both for each connection: a password or key that was changed is used
+	// from the next one on. Its result is not kept. It MUST return once ctx has ended.
+	Credentials func(ctx context.Context) (Credentials, error)
 
 	// HostKeys are the accepted keys of the server, each a line as ssh-keyscan prints it, with or without the host in
 	// front and a comment behind. Give several while a partner changes theirs. The host in front is not compared.
@@ -73,6 +78,14 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Logger gets connections made and lost, at debug level. Nil is silent.
 	Logger *slog.Logger
+
+	unpinned bool // there need be no host keys: then no connection comes about
+}
+
+// Credentials are an account's name and how to log in with it, as Config.User and Config.Auth.
+type Credentials struct {
+	User string
+	Auth []Auth
 }
 
 const (
@@ -123,6 +136,20 @@ func (c Config) validate() error {
 	if _, err := normalAddr(c.Addr); err != nil {
 		wrong("Addr", `is %q: %w (try "sftp.example.com" or "sftp.example.com:22")`, shorten(c.Addr, 80), err)
 	}
+	if c.Credentials == nil {
+		Credentials{c.User, c.Auth}.validate(wrong)
+	} else if c.User != "" || len(c.Auth) > 0 {
+		wrong("Credentials", "is given, and so is User or Auth (use one or the other)")
+	}
+	if c.Algorithms != DefaultAlgorithms && c.Algorithms != LegacyAlgorithms {
+		wrong("Algorithms", "is %d (try sftpx.DefaultAlgorithms)", c.Algorithms)
+	}
+	c.validateLimits(wrong)
+	c.Profile.validate(wrong)
+	return errors.Join(problems...)
+}
+
+func (c Credentials) validate(wrong func(field, format string, args ...any)) {
 	if c.User == "" {
 		wrong("User", "is empty (the account's name at the partner)")
 	} else if strings.ContainsFunc(c.User, unicode.IsControl) {
@@ -136,12 +163,6 @@ func (c Config) validate() error {
 			wrong(fmt.Sprintf("Auth[%d]", i), "%s", problem)
 		}
 	}
-	if c.Algorithms != DefaultAlgorithms && c.Algorithms != LegacyAlgorithms {
-		wrong("Algorithms", "is %d (try sftpx.DefaultAlgorithms)", c.Algorithms)
-	}
-	c.validateLimits(wrong)
-	c.Profile.validate(wrong)
-	return errors.Join(problems...)
 }
 
 func (c Config) validateLimits(wrong func(field, format string, args ...any)) {

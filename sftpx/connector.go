@@ -37,7 +37,10 @@ func New(cfg Config) (*Connector, error) {
 	if err := errors.Join(wrong, err); err != nil {
 		return nil, err
 	}
-	location := url.URL{Scheme: "sftp", User: url.User(cfg.User), Host: cfg.Addr}
+	location := url.URL{Scheme: "sftp", Host: cfg.Addr}
+	if cfg.User != "" {
+		location.User = url.User(cfg.User)
+	}
 	c := &Connector{cfg: cfg, keys: keys, log: cfg.Logger, url: location.String()}
 	c.noResume.Store(cfg.NoResume)
 	c.pool = newPool(c)

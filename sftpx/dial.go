@@ -50,6 +50,10 @@ func (c *Connector) dialEnded(cause error) error {
 }
 
 func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err error) {
+	account, err := c.credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := c.cfg.Dial(ctx, "tcp", c.cfg.Addr)
 	if err != nil {
 		return nil, &transfer.Error{Op: "connect", Path: c.cfg.Addr, Code: dialCode(err), Err: cleaned(err)}
@@ -65,7 +69,7 @@ func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err
 		c: c, raw: conn, meter: &meter{start: time.Now()}, greeting: g,
 		quit: make(chan struct{}), down: make(chan struct{}), gone: make(chan struct{}),
 	}
-	channels, requests, err := s.handshake(ctx)
+	channels, requests, err := s.handshake(ctx, account)
 	if err != nil {
 		return nil, err
 	}
@@ -82,16 +86,16 @@ func (c *Connector) establish(ctx context.Context, g *greeting) (_ *session, err
 }
 
 // handshake agrees on keys, checks the server's and logs in.
-func (s *session) handshake(ctx context.Context) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+func (s *session) handshake(ctx context.Context, account Credentials) (<-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	c := s.c
 	s.buffered = newBufferedConn(s.raw)
-	l := newLogin(ctx, c.cfg)
+	l := newLogin(ctx, account, c.cfg.Algorithms)
 	l.broken = s.buffered.broken.Load
 	defer l.end()
 	var keyRefused error
 	config := &ssh.ClientConfig{
 		Config:            c.cfg.Algorithms.config(),
-		User:              c.cfg.User,
+		User:              account.User,
 		AuthCallback:      l.next,
 		HostKeyAlgorithms: c.keys.offer(),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {

@@ -174,7 +174,7 @@ func (c *Connector) handshakeError(err, keyRefused error, l *login) error {
 		return failed(transfer.PartnerBusy, cleaned(err))
 	case l.allowed != nil && (l.refused || !isNetwork(err)):
 		return failed(transfer.AuthenticationFailed, fmt.Errorf("user %s: %w (tried: %s; the server allows: %s)",
-			c.cfg.User, cleaned(err), list(l.tried), list(l.allowed)))
+			l.user, cleaned(err), list(l.tried), list(l.allowed)))
 	case isNetwork(err):
 		// A server over its limit of connections hangs up without a word (OpenSSH's MaxStartups).
 		return failed(transfer.PartnerBusy, fmt.Errorf("hung up during the handshake: %w", cleaned(err)))

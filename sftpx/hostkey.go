@@ -49,7 +49,7 @@ func newHostKeys(c Config) (*hostKeys, error) {
 		}
 		h.files = files
 	}
-	if len(problems) == 0 && len(h.offer()) == 0 {
+	if len(problems) == 0 && len(h.offer()) == 0 && !c.unpinned {
 		if h.files != nil {
 			return nil, fmt.Errorf("sftpx: Config.KnownHosts has no key for %s (%s)", c.Addr, howToPin)
 		}
@@ -133,6 +133,10 @@ func (h *hostKeys) check(key ssh.PublicKey) error {
 		if bytes.Equal(pin.Marshal(), key.Marshal()) {
 			return nil
 		}
+	}
+	if len(h.pins) == 0 && h.files == nil {
+		return fmt.Errorf("no host key is trusted yet; it offered %s (compare the fingerprint with one that the partner told "+
+			"you by another way, then trust it); %s", describeKey(key), offers(key))
 	}
 	return fmt.Errorf("it offered %s, but the accepted ones are %s (if the partner has changed the key: ask them for "+
 		"the fingerprint by another way, then add the key to Config.HostKeys); %s", describeKey(key), h.accepted(),

@@ -134,6 +134,8 @@ func (w *wire) handle(q request, kind byte, length int64) error {
 	switch {
 	case q.window != nil && kind == fxpData:
 		return w.content(q, length)
+	case kind == fxpName && q.window == nil && length <= maxNames:
+		return w.names(q, length)
 	case length > wireRead:
 		return fmt.Errorf("%w: an answer of %d bytes", errProtocol, length)
 	}
@@ -158,6 +160,16 @@ func (w *wire) handle(q request, kind byte, length int64) error {
 	}
 	_, err = w.r.Discard(int(length))
 	return err
+}
+
+// names reads the answer to a READDIR.
+func (w *wire) names(q request, length int64) error {
+	body := make([]byte, length)
+	if _, err := io.ReadFull(w.r, body); err != nil {
+		return err
+	}
+	q.answer <- reply{kind: fxpName, body: body}
+	return nil
 }
 
 // content reads the answer to a READ into its place.

@@ -41,6 +41,10 @@ type Memory struct {
 	seed      maphash.Seed
 	turns     uint64 // how many files were ever claimed
 	watchers  map[*watcher]struct{}
+
+	connectors map[string]*Connector // by id, deleted ones too
+	revision   int64                 // of the last change of any of them
+	operations map[string]*Operation // by id
 }
 
 var _ Store = (*Memory)(nil)
@@ -56,6 +60,9 @@ func NewMemory() *Memory {
 		rules:     make(groups),
 		seed:      maphash.MakeSeed(),
 		watchers:  make(map[*watcher]struct{}),
+
+		connectors: make(map[string]*Connector),
+		operations: make(map[string]*Operation),
 	}
 }
 
@@ -162,6 +169,7 @@ func (m *Memory) Close() error {
 	m.transfers, m.tokens, m.queues, m.follows, m.watchers = nil, nil, nil, nil, nil
 	m.rows, m.all, m.partners, m.rules = table{}, group{}, nil, nil
 	m.litter, m.paths = list{}, list{}
+	m.connectors, m.operations = nil, nil
 	return nil
 }
 

@@ -1,5 +1,5 @@
 // Package store keeps the state of transfers: one record for each StartFileTransfer call, one row for each file, and
-// the leases under which workers move the files.
+// the leases under which workers move the files. It keeps the definitions of connectors, too.
 //
 // [Store] is the contract. [Memory] keeps everything in the process. Package storetest checks any implementation.
 package store
@@ -12,7 +12,7 @@ import (
 
 // Errors that a Store returns; test for them with errors.Is.
 var (
-	// ErrNotFound says that no transfer has this id.
+	// ErrNotFound says that no transfer, connector or operation has this id.
 	ErrNotFound = errors.New("store: not found")
 	// ErrTokenReused says that a client token was used before with another request.
 	ErrTokenReused = errors.New("store: client token was used with another request")
@@ -104,6 +104,9 @@ type Store interface {
 	// the last of its files, its id and client token with it; until then Transfer.Files stays what it was.
 	Purge(ctx context.Context, r PurgeRequest) (int, error)
 
+	Connectors
+	Operations
+
 	// Watch returns a channel that receives after something of this topic happened: a hint that saves waiting for
 	// the next poll. Hints may be merged, late, missing or spurious. The channel is never closed; what stands
 	// behind it ends with ctx.
@@ -124,6 +127,8 @@ const (
 	FilesFinished
 	// FilesWanted: running files are to be paused or cancelled.
 	FilesWanted
+	// ConnectorsChanged: a connector was created, updated or deleted.
+	ConnectorsChanged
 )
 
 // Transfer is one StartFileTransfer call.

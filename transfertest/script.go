@@ -25,12 +25,15 @@ const (
 	OpCloseSink
 	OpConnect
 	OpCloseRemote
+	OpListDirectory
+	OpRemovePath
+	OpMovePath
 	storageOps = iota
 )
 
 var opNames = [storageOps]string{
 	"Open", "ReadWindow", "CloseSource", "Create", "WriteWindow", "Commit", "Abort", "CloseSink", "Connect",
-	"CloseRemote",
+	"CloseRemote", "ListDirectory", "RemovePath", "MovePath",
 }
 
 // String names the calls, such as "Open|Create".

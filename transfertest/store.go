@@ -22,6 +22,8 @@ const (
 	OpControl
 	OpSwept
 	OpPurge
+	OpConnectors // every call of store.Connectors
+	OpOperations // every call of store.Operations
 )
 
 // StoreRule strikes single calls. Several rules may strike one call; the first with Err ends it.

@@ -37,7 +37,10 @@ func (c *counting) Update(ctx context.Context, changes []store.Change) ([]error,
 
 // slow is a storage and a partner that holds a file of 4 KiB under every name, takes a moment to open and to publish it,
 // as a partner nearby does, and keeps nothing of what comes.
-type slow struct{ moment time.Duration }
+type slow struct {
+	transfer.NoDirectories
+	moment time.Duration
+}
 
 type slowFile struct{ slow }
 
@@ -94,7 +97,7 @@ func moveQueue(b *testing.B, st store.Store, queued int) {
 	b.Helper()
 	calls := &counting{Store: st}
 	client, err := transfer.New(transfer.Config{
-		Storage: slow{2500 * time.Microsecond}, Store: calls, Connectors: map[string]transfer.Connector{"acme": slow{2500 * time.Microsecond}},
+		Storage: slow{moment: 2500 * time.Microsecond}, Store: calls, Connectors: map[string]transfer.Connector{"acme": slow{moment: 2500 * time.Microsecond}},
 	})
 	require.NoError(b, err)
 	submitted := processorTime(b)

@@ -1,12 +1,12 @@
 // Package pgstore keeps the state of transfers in PostgreSQL 15 or later, so that any number of nodes work on one queue
 // with no other coordinator. All times come from the database's clock.
 //
-// It creates the tables transfers, files and schema_version in a schema of its own. The role needs CREATE on the
-// database for the first [Open] (or [Migrations] applied beforehand), and SELECT, INSERT, UPDATE and DELETE afterwards;
-// to bring an earlier version up to date it must own the tables. Nodes of the version before go on with tables of the
-// present one, but know nothing of what users want of running files: upgrade all nodes together. The database's encoding
-// must be UTF8. Ids, client tokens, follow ids, partners and rule names hold up to about 2,600 bytes; longer ones are
-// refused when the transfer is created.
+// It creates the tables transfers, files, connectors, connectors_revision, operations and schema_version in a schema of
+// its own. The role needs CREATE on the database for the first [Open] (or [Migrations] applied beforehand), and SELECT,
+// INSERT, UPDATE and DELETE afterwards; to bring an earlier version up to date it must own the tables. Nodes of the
+// version before go on with tables of the present one, but know nothing of what users want of running files: upgrade
+// all nodes together. The database's encoding must be UTF8. Ids, client tokens, follow ids, partners and rule names
+// hold up to about 2,600 bytes; longer ones are refused when the transfer is created.
 //
 // Claim holds an advisory lock for each connector that it names while one statement runs, so that nodes claim the files
 // of one connector one after another. PostgreSQL has room for some thousands of such locks (max_locks_per_transaction

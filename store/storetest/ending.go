@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -61,7 +62,51 @@ func calls(s store.Store, held, failed store.File) map[string]func(context.Conte
 			_, err := s.Purge(ctx, store.PurgeRequest{States: finals(), Max: 10})
 			return err
 		},
+		"CreateConnector": func(ctx context.Context) error {
+			_, err := s.CreateConnector(ctx, store.Connector{ID: newID()})
+			return err
+		},
+		"UpdateConnector": func(ctx context.Context) error { return orNil(updateConnector(ctx, s, "c-"+held.TransferID)) },
+		"DeleteConnector": func(ctx context.Context) error { return orNil(s.DeleteConnector(ctx, "c-"+held.TransferID)) },
+		"GetConnector": func(ctx context.Context) error {
+			_, err := s.GetConnector(ctx, newID())
+			return orNil(err)
+		},
+		"ListConnectors": func(ctx context.Context) error {
+			_, err := s.ListConnectors(ctx, store.ConnectorQuery{})
+			return err
+		},
+		"ConnectorsRevision": func(ctx context.Context) error {
+			_, err := s.ConnectorsRevision(ctx)
+			return err
+		},
+		"CreateOperation": func(ctx context.Context) error {
+			_, err := s.CreateOperation(ctx, store.Operation{ID: newID(), Limit: long})
+			return err
+		},
+		"FinishOperation": func(ctx context.Context) error { return orNil(s.FinishOperation(ctx, store.Operation{ID: newID()})) },
+		"GetOperation": func(ctx context.Context) error {
+			_, err := s.GetOperation(ctx, newID())
+			return orNil(err)
+		},
+		"PurgeOperations": func(ctx context.Context) error {
+			_, err := s.PurgeOperations(ctx, 0, 10)
+			return err
+		},
 	}
+}
+
+func updateConnector(ctx context.Context, s store.Store, id string) error {
+	_, err := s.UpdateConnector(ctx, store.Connector{ID: id, Revision: 1})
+	return err
+}
+
+// orNil is the error of a call about what is not there, which is fine where the call is made at all.
+func orNil(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // oneOfEach creates a file that is claimed, one that failed and left a checkpoint, and one that is queued.

@@ -49,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Swept", sweptPromises},
 		{"Purge", purgePromises},
 		{"Watch", watchPromises},
+		{"Connectors", connectorPromises},
+		{"Operations", operationPromises},
 		{"Concurrent", concurrentPromises},
 		{"Context", contextPromises},
 		{"Close", closePromises},
