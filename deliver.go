@@ -45,6 +45,9 @@ func (e *engine) deliver(j *job) (err error) {
 			d.discardLast()
 		}
 	}()
+	if j.last != nil && j.last.Awaits {
+		return d.askReceipt()
+	}
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -188,6 +191,7 @@ func (d *delivery) options(window int64, state []byte) CreateOptions {
 		Key:        deliveryKey(&d.job.file.File, d.info.Identity()),
 		Checkpoint: state,
 		ModTime:    d.info.ModTime,
+		Origin:     d.origin(),
 	}
 }
 
@@ -235,6 +239,9 @@ func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
 		return sum, err
 	}
 	if err := c.dst.Commit(j.ctx, sum); err != nil {
+		if _, is := outstanding(err); is {
+			j.handedOver(sum[:])
+		}
 		return sum, atStep(stepCommit, err)
 	}
 	j.delivered(sum[:])

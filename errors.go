@@ -70,7 +70,8 @@ func (c Code) Error() string { return string(c) }
 func (c Code) Retryable() bool {
 	switch c {
 	case ConnectionError, TimeoutError, HostNotFound, ConnectionRefused, ConnectionLost, PartnerBusy, ConnectTimeout,
-		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError:
+		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError, UnableToResolveHostname,
+		UnableToConnect, HTTPServerError:
 		return true
 	}
 	return false
@@ -81,7 +82,7 @@ var publishedCodes = map[Code]Code{
 	HostNotFound: ConnectionError, ConnectionRefused: ConnectionError, ConnectionLost: ConnectionError,
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
-	QueueExpired: TimeoutError,
+	QueueExpired: TimeoutError, HTTPServerError: HTTPErrorResponse, TLSCertificateRefused: UnableToConnect,
 }
 
 // words say what a cause means where there is nothing else to say.

@@ -106,6 +106,9 @@ const patience = time.Minute
 // again decides whether a file that failed with err is tried again.
 func (e *engine) again(j *job, err error) verdict {
 	f, past, policy := &j.file.File, j.past, e.cfg.retryPolicy(j.file.ConnectorID)
+	if o, is := outstanding(err); is {
+		return verdict{again: true, delay: o.Again, failures: f.Failures, first: time.Unix(past.FirstFailure, 0)}
+	}
 	cause, now := CodeOf(err), j.now()
 	v := verdict{failures: f.Failures + 1, first: time.Unix(past.FirstFailure, 0)}
 	further := j.cameFurther()

@@ -53,6 +53,8 @@ func (s *Storage) Open(ctx context.Context, path string) (transfer.Source, error
 		Size:    *head.ContentLength,
 		ModTime: aws.ToTime(head.LastModified),
 		ETag:    strings.Trim(aws.ToString(head.ETag), `"`),
+
+		ContentType: aws.ToString(head.ContentType),
 	}}
 	if v := aws.ToString(head.VersionId); v != "" && v != "null" {
 		f.version = head.VersionId

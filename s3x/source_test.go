@@ -42,9 +42,10 @@ func TestOpenInfo(t *testing.T) {
 		source := open(t, s.storage(t, Options{PartConcurrency: 7}), "a")
 		head := s.head(t, "a")
 		require.Equal(t, transfer.FileInfo{
-			Size: 10, ModTime: *head.LastModified, ETag: strings.Trim(*head.ETag, `"`),
+			Size: 10, ModTime: *head.LastModified, ETag: strings.Trim(*head.ETag, `"`), ContentType: *head.ContentType,
 		}, source.Info())
 		require.NotEmpty(t, source.Info().ETag)
+		require.NotEmpty(t, source.Info().ContentType)
 		require.Equal(t, 7, source.Concurrency())
 	})
 }
