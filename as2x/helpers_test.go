@@ -63,7 +63,9 @@ func (k *testKey) get(t testing.TB) KeyPair {
 	return k.pair
 }
 
-func (k *testKey) certificate(t testing.TB) Certificate { return Certificate{Certificate: k.get(t).Certificate.Certificate} }
+func (k *testKey) certificate(t testing.TB) Certificate {
+	return Certificate{Certificate: k.get(t).Certificate.Certificate}
+}
 
 // certify makes a self-signed certificate for 127.0.0.1, valid from and until.
 func certify(t testing.TB, name string, key crypto.Signer, from, until time.Time) KeyPair {

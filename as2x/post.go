@@ -195,7 +195,6 @@ func (c *Connector) explain(ctx context.Context, path string, body *guardedBody,
 func requestCode(err error) transfer.Code {
 	var dns *net.DNSError
 	var dial *dialError
-	var alert tls.AlertError
 	var verification *tls.CertificateVerificationError
 	var host x509.HostnameError
 	var network net.Error
@@ -204,7 +203,7 @@ func requestCode(err error) transfer.Code {
 		return transfer.UnableToResolveHostname
 	case errors.As(err, &dial):
 		return transfer.UnableToConnect
-	case errors.Is(err, errPin), errors.As(err, &alert), errors.As(err, &verification), errors.As(err, &host):
+	case errors.Is(err, errPin), isAlert(err), errors.As(err, &verification), errors.As(err, &host):
 		return transfer.TLSCertificateRefused
 	case errors.Is(err, os.ErrDeadlineExceeded) && !isHeaderTimeout(err):
 		return transfer.Stalled
@@ -212,6 +211,12 @@ func requestCode(err error) transfer.Code {
 		return transfer.OperationTimeout
 	}
 	return transfer.ConnectionLost
+}
+
+// isAlert reports whether the partner's server has ended TLS, as one does that wants another client certificate.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // isHeaderTimeout reports whether err is about ResponseHeaderTimeout, which has no value of its own.
