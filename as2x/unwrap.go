@@ -178,7 +178,7 @@ func (u *unwrapper) decrypt(l layer) (layer, error) {
 	}
 	r, err := cms.Decrypt(decoded(l.header, l.body), u.keys, u.limits())
 	if err != nil {
-		return l, u.refuse("", transfer.DecryptFailed, err)
+		return l, u.refuseContent(err)
 	}
 	return u.inner(r)
 }
