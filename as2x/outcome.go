@@ -42,14 +42,13 @@ func safeName(name string) string {
 		}
 		return r
 	}, name)
-	name = strings.TrimLeft(strings.Trim(name, " "), ".")
-	name = strings.TrimRight(name, ". ")
+	name = strings.Trim(name, " .")
 	if len(name) > maxName {
 		ext := path.Ext(name)
 		if len(ext) > 20 {
 			ext = ""
 		}
-		name = strings.ToValidUTF8(name[:maxName-len(ext)], "") + ext
+		name = strings.Trim(strings.ToValidUTF8(name[:maxName-len(ext)], "")+ext, " .")
 	}
 	if name == "" {
 		return "message"

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/as2x"
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// window is how many bytes are read at once. It bounds the memory that a file takes, three windows at a time.
+const window = 1 << 20
+
+// send sends files and waits for the partner's receipts.
+func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var p parties
+	f := p.flags("send", "to", stderr)
+	url := f.String("url", "", "`URL` of the partner's AS2 server")
+	dir := f.String("dir", ".", "`folder` with the files")
+	mdnURL := f.String("mdn-url", "", "ask for receipts to be sent later, to this `URL`")
+	mdnListen := f.String("mdn-listen", "127.0.0.1:4081", "`address` to listen at for them")
+	if err := f.Parse(args); err != nil {
+		return usageError{err}
+	}
+	local, partner, err := p.load()
+	if err != nil {
+		return err
+	}
+	storage, err := transfer.Dir(*dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = storage.Close() }()
+	cfg := as2x.Config{
+		URL: *url, Local: local, Partner: partner, Compression: as2x.CompressionZLIB, Results: storage,
+		Retry: &transfer.RetryPolicy{MaxAttempts: 3, MaxTime: time.Minute}, // somebody is waiting
+	}
+	rows := store.NewMemory()
+	if *mdnURL != "" {
+		cfg.MDNResponse, cfg.AsyncMDNURL, cfg.MDNTimeout = as2x.MDNAsync, *mdnURL, 5*time.Minute
+		cfg.Records = &as2x.Records{Storage: transfer.NewMemory()}
+		stop, err := listenForReceipts(ctx, *mdnListen, cfg, rows)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop() }()
+	}
+	connector, err := as2x.New(cfg)
+	if err != nil {
+		return usageError{err}
+	}
+	defer func() { _ = connector.Close() }()
+	client, err := transfer.New(transfer.Config{
+		Storage: storage, Store: rows, WindowSize: window, MemoryBudget: 8 * window,
+		Connectors: map[string]transfer.Connector{p.partner: connector},
+	})
+	if err != nil {
+		return err
+	}
+	if err := client.Start(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = client.Shutdown(context.WithoutCancel(ctx)) }()
+	return sendFiles(ctx, client, p.partner, relative(f.Args()), stdout)
+}
+
+// relative are paths of Storage.
+func relative(files []string) []string {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = filepath.ToSlash(f)
+	}
+	return paths
+}
+
+// sendFiles prints a line for each file when all have come to their end.
+func sendFiles(ctx context.Context, client *transfer.Client, partner string, files []string, stdout io.Writer) error {
+	started, err := client.StartFileTransfer(ctx, &transfer.StartFileTransferInput{ConnectorID: partner, SendFilePaths: files})
+	var invalid *transfer.InvalidRequestException
+	if errors.As(err, &invalid) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	summary, err := client.Wait(ctx, started.TransferID)
+	if err != nil {
+		return err
+	}
+	results := transfer.NewListFileTransferResultsPaginator(client, &transfer.ListFileTransferResultsInput{
+		ConnectorID: partner, TransferID: started.TransferID,
+	})
+	for r, err := range results.All(ctx) {
+		if err != nil {
+			return err
+		}
+		if failure := r.Err(); failure != nil {
+			fmt.Fprintln(stdout, failure)
+			continue
+		}
+		fmt.Fprintln(stdout, r.FilePath, r.BytesTransferred, r.SHA256)
+	}
+	if summary.Failed > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// listenForReceipts runs a Receiver that takes receipts, and returns what ends it.
+func listenForReceipts(ctx context.Context, addr string, cfg as2x.Config, rows store.Store) (stop func() error, err error) {
+	waker, err := transfer.New(transfer.Config{Store: rows}) // lets a file go on as soon as its receipt is here
+	if err != nil {
+		return nil, err
+	}
+	receiver, err := as2x.NewReceiver(as2x.ReceiverConfig{
+		Agreements: []as2x.Agreement{{ID: "receipts", Local: cfg.Local, Partner: cfg.Partner}},
+		Storage:    transfer.NewMemory(), Records: cfg.Records, Client: waker,
+	})
+	if err != nil {
+		return nil, err
+	}
+	life, end := context.WithCancel(ctx)
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- serve(life, addr, receiver, func(string) { close(ready) }) }()
+	select {
+	case <-ready:
+		return func() error { end(); return <-ended }, nil
+	case err := <-ended:
+		end()
+		return nil, err
+	}
+}
