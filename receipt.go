@@ -97,7 +97,7 @@ func (e *engine) report(j *job, cause error) {
 		return
 	}
 	code, size, ended := j.ended()
-	if !ended {
+	if !ended || j.hasLost() {
 		return
 	}
 	f := FailedFile{

@@ -124,7 +124,7 @@ func (e *engine) again(j *job, err error) verdict {
 	}
 	at := stepError{}
 	errors.As(err, &at)
-	if at.step == stepConnect || cause == PartnerBusy {
+	if at.step == stepConnect || cause == PartnerBusy || cause == UnableToConnect || cause == UnableToResolveHostname {
 		v.failures = f.Failures
 		v.again, v.delay = true, policy.delay(f.Attempts)
 		return v

@@ -151,6 +151,12 @@ func TestUnsignedMDNsCanBeAllowed(t *testing.T) {
 	require.NoError(t, newSender(t, cfg).send(t, "/a.edi", []byte("x")).Err())
 	cfg.AllowUnsignedMDN, cfg.MDNSigningAlgorithm = false, SigningNone
 	require.NoError(t, newSender(t, cfg).send(t, "/a.edi", []byte("x")).Err())
+
+	_, server = newScript(t, confirm(t, otherKey, nil)) // signed although nobody asked
+	cfg.URL = server.URL
+	require.Equal(t, transfer.VerificationKeyNotFound, newSender(t, cfg).send(t, "/a.edi", []byte("x")).FailureCode)
+	cfg.Partner.Signing = nil
+	require.NoError(t, newSender(t, cfg).send(t, "/a.edi", []byte("x")).Err())
 }
 
 func TestNoMDN(t *testing.T) {
