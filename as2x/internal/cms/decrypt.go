@@ -4,7 +4,6 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -47,13 +46,13 @@ func Decrypt(r io.Reader, pairs []KeyPair, l Limits) (io.Reader, error) {
 		return nil, ErrNoRecipient
 	}
 	limit := l.Content
-	if limit >= 0 {
+	if limit >= 0 { // of the ciphertext, because a limit for the content would tell about its padding
 		limit = spec.sealed(limit)
 	}
 	if d.in, err = b.octets(tagContext0, "encrypted content", limit); err != nil {
 		return nil, err
 	}
-	if err := d.unlock(spec, pair, info, iv, tag, l.Content); err != nil {
+	if err := d.unlock(spec, pair, info, iv, tag); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -165,12 +164,11 @@ type decrypter struct {
 	buf    []byte
 	plain  []byte // decrypted and not yet read, in buf
 	kept   []byte // not yet decrypted, in buf behind plain
-	left   int64  // how much more content is accepted; negative: anything
 	err    error
 }
 
 // unlock decrypts the key and prepares for the content.
-func (d *decrypter) unlock(spec cipherSpec, pair *KeyPair, info recipientInfo, iv []byte, tag int, limit int64) error {
+func (d *decrypter) unlock(spec cipherSpec, pair *KeyPair, info recipientInfo, iv []byte, tag int) error {
 	key, err := info.key(pair, spec.key)
 	if err != nil {
 		return err
@@ -179,7 +177,7 @@ func (d *decrypter) unlock(spec cipherSpec, pair *KeyPair, info recipientInfo, i
 	if err != nil {
 		return err
 	}
-	d.tag, d.left, d.buf = tag, limit, make([]byte, readBuffer)
+	d.tag, d.buf = tag, make([]byte, readBuffer)
 	if !spec.gcm {
 		d.opener = &cbcOpener{mode: cipher.NewCBCDecrypter(block, iv)}
 		return nil
@@ -215,7 +213,7 @@ func (d *decrypter) fill() error {
 	ready := len(have) - d.opener.block()
 	d.plain, d.kept = have[:ready], have[ready:]
 	d.opener.open(d.plain)
-	return d.count()
+	return nil
 }
 
 // end decrypts what is left. It looks at the structure behind the content first, so that what it says about that does
@@ -230,21 +228,7 @@ func (d *decrypter) end(have []byte) error {
 		return ErrDecrypt
 	}
 	d.plain = plain
-	if err := d.count(); err != nil {
-		return err
-	}
 	return io.EOF
-}
-
-func (d *decrypter) count() error {
-	if d.left < 0 {
-		return nil
-	}
-	if d.left -= int64(len(d.plain)); d.left < 0 {
-		d.plain = nil
-		return fmt.Errorf("%w: the content is too long", ErrLimit)
-	}
-	return nil
 }
 
 // rest reads what follows the content, to the end of the input.
