@@ -12,13 +12,8 @@ import (
 // the errors of r; all of these depend on nothing secret. A wrong key, padding or tag is ErrDecrypt in place of io.EOF,
 // after r was read to its end. Before io.EOF nothing of the content is verified.
 func Decrypt(r io.Reader, pairs []KeyPair, l Limits) (io.Reader, error) {
-	if len(pairs) == 0 {
-		return nil, errors.New("cms: no key pair to decrypt with: give at least one")
-	}
-	for _, p := range pairs {
-		if p.Certificate == nil || p.Key == nil {
-			return nil, errors.New("cms: a KeyPair lacks its certificate or its key: give both")
-		}
+	if err := checkPairs(pairs); err != nil {
+		return nil, err
 	}
 	l = l.withDefaults()
 	b := newBER(r, l)
@@ -58,6 +53,18 @@ func Decrypt(r io.Reader, pairs []KeyPair, l Limits) (io.Reader, error) {
 	return d, nil
 }
 
+func checkPairs(pairs []KeyPair) error {
+	if len(pairs) == 0 {
+		return errors.New("cms: no key pair to decrypt with: give at least one")
+	}
+	for _, p := range pairs {
+		if p.Certificate == nil || p.Key == nil {
+			return errors.New("cms: a KeyPair lacks its certificate or its key: give both")
+		}
+	}
+	return nil
+}
+
 // begin reads the head that all contents have: type, and the version of what lies in it, which is left open.
 func (b *ber) begin(kinds ...oid) (oid, error) {
 	if err := b.want(tagSequence, "content info"); err != nil {
@@ -74,7 +81,7 @@ func (b *ber) begin(kinds ...oid) (oid, error) {
 		}
 	}
 	if kind == "" {
-		return "", malformed("content type %x is not what is expected here", id)
+		return "", malformed("content type %.32x is not what is expected here", id)
 	}
 	if err := b.want(contextTag(0), "content"); err != nil {
 		return "", err

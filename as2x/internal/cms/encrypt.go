@@ -19,6 +19,9 @@ type EncryptOptions struct {
 	Indefinite bool
 }
 
+// maxSize keeps sums of sizes within 63 bits.
+const maxSize = 1 << 60
+
 func (o EncryptOptions) validate() (cipherSpec, error) {
 	spec := o.Cipher.spec()
 	switch {
@@ -26,7 +29,7 @@ func (o EncryptOptions) validate() (cipherSpec, error) {
 		return spec, fmt.Errorf("cms: EncryptOptions.Cipher is %q: use one such as %q", o.Cipher, AES256CBC)
 	case len(o.Recipients) == 0:
 		return spec, errors.New("cms: EncryptOptions.Recipients is empty: name at least one")
-	case o.Size < -1:
+	case o.Size < -1 || o.Size > maxSize:
 		return spec, fmt.Errorf("cms: EncryptOptions.Size is %d: give the content's size in bytes, or -1", o.Size)
 	case spec.gcm && o.Size > gcmLimit:
 		return spec, fmt.Errorf("cms: EncryptOptions.Size is %d: GCM takes no more than %d bytes", o.Size, int64(gcmLimit))

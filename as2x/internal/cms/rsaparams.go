@@ -101,7 +101,7 @@ func hashAndMask(params cursor, what string) (rest cursor, hash, mask crypto.Has
 		return nil, 0, 0, err
 	}
 	if generator.id != oidMGF1 {
-		return nil, 0, 0, fmt.Errorf("%w: mask generation %x", ErrUnsupported, string(generator.id))
+		return nil, 0, 0, fmt.Errorf("%w: mask generation %.32x", ErrUnsupported, string(generator.id))
 	}
 	mask, err = generator.params.hash(what)
 	return body, hash, mask, err

@@ -145,7 +145,7 @@ func (i signerInfo) checkRSA(public *rsa.PublicKey, h crypto.Hash, sum []byte) e
 }
 
 func (i signerInfo) unsupported() error {
-	return fmt.Errorf("%w: signature %x with digest %x", ErrUnsupported, string(i.signature.id), string(i.digest.id))
+	return fmt.Errorf("%w: signature %.32x with digest %.32x", ErrUnsupported, string(i.signature.id), string(i.digest.id))
 }
 
 // signerInfo is a SignerInfo that was read.
