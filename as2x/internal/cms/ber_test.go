@@ -172,13 +172,12 @@ func TestSurvivesEveryChange(t *testing.T) {
 			t.Parallel()
 			raw := bytes.Clone(s.raw)
 			for i := range raw {
-				for _, change := range []byte{0x01, 0xa0} {
-					raw[i] ^= change
-					got, err := s.read(bytes.NewReader(raw), cms.Limits{})
-					raw[i] ^= change
-					if err == nil && (name == "compressed" || name == string(cms.AES128GCM)) {
-						require.Equal(t, sampleContent, got, "byte %d ^ %#02x", i, change)
-					}
+				change := byte(1) << (i % 8)
+				raw[i] ^= change
+				got, err := s.read(bytes.NewReader(raw), cms.Limits{})
+				raw[i] ^= change
+				if err == nil && (name == "compressed" || name == string(cms.AES128GCM)) {
+					require.Equal(t, sampleContent, got, "byte %d ^ %#02x", i, change)
 				}
 			}
 		})
