@@ -31,6 +31,7 @@ func TestImports(t *testing.T) {
 		{pkg: "./store/pgstore", not: []string{module + "/sftpx", module + "/s3x", "modernc.org/sqlite", "testing"}},
 		{pkg: "./sftpx", not: []string{module + "/s3x", "github.com/aws", "testing"}},
 		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./as2x/internal/cms", only: []string{}, not: []string{"testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},
 	} {
 		t.Run(test.pkg, func(t *testing.T) {
