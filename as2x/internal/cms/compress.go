@@ -10,7 +10,8 @@ import (
 )
 
 // CompressedHeader returns what stands before size bytes of zlib data (RFC 1950) in a CompressedData; nothing stands
-// behind them. size must be known, and so not negative.
+// behind them. size must be known, and so not negative. From 2 GiB on use Compress, because Java refuses longer
+// definite lengths.
 func CompressedHeader(size int64) []byte {
 	f := frame{size: size}
 	f.compressed(false)

@@ -14,8 +14,8 @@ type EncryptOptions struct {
 	Recipients []Recipient
 	// Size is how many bytes will be written. −1 says that it is not known, which needs an indefinite length.
 	Size int64
-	// Indefinite asks for indefinite lengths and the ciphertext in pieces (BER) even if Size is known: for readers
-	// that hold a definite length in 32 bits, and contents from 2 GiB on.
+	// Indefinite asks for indefinite lengths and the ciphertext in pieces (BER) even if Size is known. Contents near
+	// 2 GiB and above always have them, because Bouncy Castle (1.72), and so most of Java, refuses longer definite ones.
 	Indefinite bool
 }
 
@@ -37,7 +37,10 @@ func (o EncryptOptions) validate() (cipherSpec, error) {
 	return spec, nil
 }
 
-func (o EncryptOptions) indefinite() bool { return o.Indefinite || o.Size < 0 }
+// maxDefinite leaves room in 31 bits for what stands around the content.
+const maxDefinite = 1<<31 - 1<<20
+
+func (o EncryptOptions) indefinite() bool { return o.Indefinite || o.Size < 0 || o.Size > maxDefinite }
 
 // EncryptedSize returns how many bytes Encrypt will write, head and content, with these options. Size must be known.
 func EncryptedSize(o EncryptOptions) (int64, error) {

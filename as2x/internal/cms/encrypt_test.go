@@ -1,6 +1,7 @@
 package cms_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -42,6 +43,24 @@ func TestEncryptOptions(t *testing.T) {
 		Cipher: cms.AES128CBC, Size: -1, Recipients: []cms.Recipient{{Certificate: a.cert}},
 	})
 	require.ErrorContains(t, err, "size is not known")
+}
+
+// TestEncryptLongContents begins contents that are too long for one length of 31 bits.
+func TestEncryptLongContents(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int64]string{
+		100: "\x30\x82", 2_000_000_000: "\x30\x84", 1 << 31: "\x30\x80", 1 << 50: "\x30\x80",
+	} {
+		o := cms.EncryptOptions{Cipher: cms.AES128CBC, Size: size, Recipients: []cms.Recipient{{Certificate: the(t, alice).cert}}}
+		var head bytes.Buffer
+		_, err := cms.Encrypt(&head, o)
+		require.NoError(t, err)
+		require.Equal(t, want, head.String()[:2], "%d bytes", size)
+		total, err := cms.EncryptedSize(o)
+		require.NoError(t, err)
+		require.Greater(t, total, size)
+		require.Less(t, total, size+size/1000+2000)
+	}
 }
 
 // TestEncryptChecksSize writes more and less than was said.
