@@ -257,7 +257,7 @@ func bouncyVerifies(t *testing.T, b *bouncy) {
 }
 
 func bouncySigns(t *testing.T, b *bouncy) {
-	content := randomBytes(100_001)
+	content := randomBytes(10_001)
 	in := save(t, b.dir, "content", content)
 	for who, endings := range map[*identity][]string{
 		ptr(the(t, alice)): {"withRSA", "withRSAandMGF1"}, ptr(the(t, carol)): {"withECDSA"},
