@@ -53,12 +53,15 @@ quick: ## what can be tested with Go alone, and what that leaves out
 
 tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) ## install what the tests and linters need: Debian packages, and Go programs into bin
 
-# sshd and PostgreSQL for the tests, a C compiler for the race detector.
+# sshd, PostgreSQL, openssl and Bouncy Castle on Java for the tests, a C compiler for the race detector.
 system-tools:
 	@packages=""; \
 	[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || packages="$$packages openssh-server openssh-client"; \
 	command -v "$$($(GO) env CC)" >/dev/null || packages="$$packages gcc libc6-dev"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || packages="$$packages postgresql"; \
+	command -v openssl >/dev/null || packages="$$packages openssl"; \
+	command -v javac >/dev/null || packages="$$packages default-jdk-headless"; \
+	for jar in bcprov bcutil bcpkix; do [ -e /usr/share/java/$$jar.jar ] || packages="$$packages lib$$jar-java"; done; \
 	if [ -z "$$packages" ]; then exit 0; fi; \
 	sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
 	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \

@@ -32,6 +32,7 @@ func TestImports(t *testing.T) {
 		{pkg: "./sftpx", not: []string{module + "/s3x", "github.com/aws", "testing"}},
 		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./as2x", not: []string{module + "/sftpx", module + "/s3x", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "github.com/aws", "testing"}},
+		{pkg: "./as2x/internal/cms", only: []string{}, not: []string{"testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},
 	} {
 		t.Run(test.pkg, func(t *testing.T) {

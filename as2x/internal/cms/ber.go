@@ -253,9 +253,12 @@ func appendJoined(dst, pieces []byte) ([]byte, error) {
 	return append(appendHeader(dst, tagOctetString, int64(len(joined))), joined...), nil
 }
 
-// finish checks that nothing follows but the line ends with which some servers end a body.
+// lineEnds is how many bytes of them may follow the end, because some servers end a body so.
+const lineEnds = 16
+
+// finish checks that nothing follows but line ends.
 func (b *ber) finish() error {
-	for {
+	for range lineEnds + 1 {
 		c, err := b.in.ReadByte()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -264,7 +267,8 @@ func (b *ber) finish() error {
 			return err
 		}
 		if c != '\r' && c != '\n' {
-			return malformed("more bytes follow")
+			break
 		}
 	}
+	return malformed("more bytes follow")
 }

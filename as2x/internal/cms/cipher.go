@@ -59,7 +59,7 @@ func cipherOf(id oid) (cipherSpec, error) {
 			return spec, nil
 		}
 	}
-	return cipherSpec{}, fmt.Errorf("%w: content encryption %x", ErrUnsupported, string(id))
+	return cipherSpec{}, fmt.Errorf("%w: content encryption %.32x", ErrUnsupported, string(id))
 }
 
 // sealed is how long size bytes become.

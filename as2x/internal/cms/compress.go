@@ -10,7 +10,8 @@ import (
 )
 
 // CompressedHeader returns what stands before size bytes of zlib data (RFC 1950) in a CompressedData; nothing stands
-// behind them.
+// behind them. size must be known, and so not negative. From 2 GiB on use Compress, because Java refuses longer
+// definite lengths.
 func CompressedHeader(size int64) []byte {
 	f := frame{size: size}
 	f.compressed(false)
@@ -92,7 +93,7 @@ func Decompress(r io.Reader, l Limits) (io.Reader, error) {
 		return nil, err
 	}
 	if a.id != oidZlib {
-		return nil, fmt.Errorf("%w: compression %x", ErrUnsupported, string(a.id))
+		return nil, fmt.Errorf("%w: compression %.32x", ErrUnsupported, string(a.id))
 	}
 	if err := b.want(tagSequence, "compressed content"); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -13,13 +12,8 @@ import (
 // the errors of r; all of these depend on nothing secret. A wrong key, padding or tag is ErrDecrypt in place of io.EOF,
 // after r was read to its end. Before io.EOF nothing of the content is verified.
 func Decrypt(r io.Reader, pairs []KeyPair, l Limits) (io.Reader, error) {
-	if len(pairs) == 0 {
-		return nil, errors.New("cms: no key pair to decrypt with: give at least one")
-	}
-	for _, p := range pairs {
-		if p.Certificate == nil || p.Key == nil {
-			return nil, errors.New("cms: a KeyPair lacks its certificate or its key: give both")
-		}
+	if err := checkPairs(pairs); err != nil {
+		return nil, err
 	}
 	l = l.withDefaults()
 	b := newBER(r, l)
@@ -47,16 +41,28 @@ func Decrypt(r io.Reader, pairs []KeyPair, l Limits) (io.Reader, error) {
 		return nil, ErrNoRecipient
 	}
 	limit := l.Content
-	if limit >= 0 {
+	if limit >= 0 { // of the ciphertext, because a limit for the content would tell about its padding
 		limit = spec.sealed(limit)
 	}
 	if d.in, err = b.octets(tagContext0, "encrypted content", limit); err != nil {
 		return nil, err
 	}
-	if err := d.unlock(spec, pair, info, iv, tag, l.Content); err != nil {
+	if err := d.unlock(spec, pair, info, iv, tag); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+func checkPairs(pairs []KeyPair) error {
+	if len(pairs) == 0 {
+		return errors.New("cms: no key pair to decrypt with: give at least one")
+	}
+	for _, p := range pairs {
+		if p.Certificate == nil || p.Key == nil {
+			return errors.New("cms: a KeyPair lacks its certificate or its key: give both")
+		}
+	}
+	return nil
 }
 
 // begin reads the head that all contents have: type, and the version of what lies in it, which is left open.
@@ -75,7 +81,7 @@ func (b *ber) begin(kinds ...oid) (oid, error) {
 		}
 	}
 	if kind == "" {
-		return "", malformed("content type %x is not what is expected here", id)
+		return "", malformed("content type %.32x is not what is expected here", id)
 	}
 	if err := b.want(contextTag(0), "content"); err != nil {
 		return "", err
@@ -165,12 +171,11 @@ type decrypter struct {
 	buf    []byte
 	plain  []byte // decrypted and not yet read, in buf
 	kept   []byte // not yet decrypted, in buf behind plain
-	left   int64  // how much more content is accepted; negative: anything
 	err    error
 }
 
 // unlock decrypts the key and prepares for the content.
-func (d *decrypter) unlock(spec cipherSpec, pair *KeyPair, info recipientInfo, iv []byte, tag int, limit int64) error {
+func (d *decrypter) unlock(spec cipherSpec, pair *KeyPair, info recipientInfo, iv []byte, tag int) error {
 	key, err := info.key(pair, spec.key)
 	if err != nil {
 		return err
@@ -179,7 +184,7 @@ func (d *decrypter) unlock(spec cipherSpec, pair *KeyPair, info recipientInfo, i
 	if err != nil {
 		return err
 	}
-	d.tag, d.left, d.buf = tag, limit, make([]byte, readBuffer)
+	d.tag, d.buf = tag, make([]byte, readBuffer)
 	if !spec.gcm {
 		d.opener = &cbcOpener{mode: cipher.NewCBCDecrypter(block, iv)}
 		return nil
@@ -215,7 +220,7 @@ func (d *decrypter) fill() error {
 	ready := len(have) - d.opener.block()
 	d.plain, d.kept = have[:ready], have[ready:]
 	d.opener.open(d.plain)
-	return d.count()
+	return nil
 }
 
 // end decrypts what is left. It looks at the structure behind the content first, so that what it says about that does
@@ -230,21 +235,7 @@ func (d *decrypter) end(have []byte) error {
 		return ErrDecrypt
 	}
 	d.plain = plain
-	if err := d.count(); err != nil {
-		return err
-	}
 	return io.EOF
-}
-
-func (d *decrypter) count() error {
-	if d.left < 0 {
-		return nil
-	}
-	if d.left -= int64(len(d.plain)); d.left < 0 {
-		d.plain = nil
-		return fmt.Errorf("%w: the content is too long", ErrLimit)
-	}
-	return nil
 }
 
 // rest reads what follows the content, to the end of the input.

@@ -32,7 +32,7 @@ func hashOf(id oid) (crypto.Hash, error) {
 			return h, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: digest %x", ErrUnsupported, string(id))
+	return 0, fmt.Errorf("%w: digest %.32x", ErrUnsupported, string(id))
 }
 
 // digestAlgorithm encodes the AlgorithmIdentifier of a hash, with the NULL that most servers write too.

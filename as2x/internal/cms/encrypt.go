@@ -14,10 +14,13 @@ type EncryptOptions struct {
 	Recipients []Recipient
 	// Size is how many bytes will be written. −1 says that it is not known, which needs an indefinite length.
 	Size int64
-	// Indefinite asks for indefinite lengths and the ciphertext in pieces (BER) even if Size is known: for readers
-	// that hold a definite length in 32 bits, and contents from 2 GiB on.
+	// Indefinite asks for indefinite lengths and the ciphertext in pieces (BER) even if Size is known. Contents near
+	// 2 GiB and above always have them, because Bouncy Castle (1.72), and so most of Java, refuses longer definite ones.
 	Indefinite bool
 }
+
+// maxSize keeps sums of sizes within 63 bits.
+const maxSize = 1 << 60
 
 func (o EncryptOptions) validate() (cipherSpec, error) {
 	spec := o.Cipher.spec()
@@ -26,7 +29,7 @@ func (o EncryptOptions) validate() (cipherSpec, error) {
 		return spec, fmt.Errorf("cms: EncryptOptions.Cipher is %q: use one such as %q", o.Cipher, AES256CBC)
 	case len(o.Recipients) == 0:
 		return spec, errors.New("cms: EncryptOptions.Recipients is empty: name at least one")
-	case o.Size < -1:
+	case o.Size < -1 || o.Size > maxSize:
 		return spec, fmt.Errorf("cms: EncryptOptions.Size is %d: give the content's size in bytes, or -1", o.Size)
 	case spec.gcm && o.Size > gcmLimit:
 		return spec, fmt.Errorf("cms: EncryptOptions.Size is %d: GCM takes no more than %d bytes", o.Size, int64(gcmLimit))
@@ -34,7 +37,10 @@ func (o EncryptOptions) validate() (cipherSpec, error) {
 	return spec, nil
 }
 
-func (o EncryptOptions) indefinite() bool { return o.Indefinite || o.Size < 0 }
+// maxDefinite leaves room in 31 bits for what stands around the content.
+const maxDefinite = 1<<31 - 1<<20
+
+func (o EncryptOptions) indefinite() bool { return o.Indefinite || o.Size < 0 || o.Size > maxDefinite }
 
 // EncryptedSize returns how many bytes Encrypt will write, head and content, with these options. Size must be known.
 func EncryptedSize(o EncryptOptions) (int64, error) {

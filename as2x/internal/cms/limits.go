@@ -6,9 +6,11 @@ type Limits struct {
 	Depth int
 	// Header is how many bytes may be held in memory: everything that is not content. 0 stands for 1 MiB.
 	Header int64
-	// Content is how many bytes the content may have: as decrypted, as decompressed, or as signed. 0 stands for 1 GiB,
-	// AWS's quota; −1 for no limit.
+	// Content is how many bytes the content may have: as decrypted (rounded up to whole blocks), as decompressed, or as
+	// signed. 0 stands for 1 GiB, AWS's quota; −1 for no limit.
 	Content int64
+	// Signers is how many signatures may stand in one SignedData. 0 stands for 16.
+	Signers int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -20,6 +22,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Content == 0 {
 		l.Content = 1 << 30
+	}
+	if l.Signers <= 0 {
+		l.Signers = 16
 	}
 	return l
 }

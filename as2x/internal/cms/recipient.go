@@ -133,7 +133,7 @@ func (i recipientInfo) key(pair *KeyPair, size int) ([]byte, error) {
 		}
 		options = oaep
 	default:
-		return nil, fmt.Errorf("%w: key encryption %x", ErrUnsupported, string(i.transport.id))
+		return nil, fmt.Errorf("%w: key encryption %.32x", ErrUnsupported, string(i.transport.id))
 	}
 	if key, err := pair.Key.Decrypt(rand.Reader, i.encrypted, options); err == nil && len(key) == size {
 		return key, nil

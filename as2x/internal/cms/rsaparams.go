@@ -61,10 +61,13 @@ func parsePSS(params cursor) (crypto.Hash, int, error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		if len(length) != 1 || length[0] > 0x7f {
-			return 0, 0, fmt.Errorf("%w: PSS salt of more than 127 bytes", ErrUnsupported)
+		if len(length) == 0 || len(length) > 2 || length[0] > 0x7f {
+			return 0, 0, malformed("length of a PSS salt")
 		}
-		salt = int(length[0])
+		salt = 0
+		for _, b := range length { // openssl's default is as long as the key permits
+			salt = salt<<8 | int(b)
+		}
 	}
 	if _, _, err := body.maybe(contextTag(3), "PSS trailer"); err != nil {
 		return 0, 0, err
@@ -98,7 +101,7 @@ func hashAndMask(params cursor, what string) (rest cursor, hash, mask crypto.Has
 		return nil, 0, 0, err
 	}
 	if generator.id != oidMGF1 {
-		return nil, 0, 0, fmt.Errorf("%w: mask generation %x", ErrUnsupported, string(generator.id))
+		return nil, 0, 0, fmt.Errorf("%w: mask generation %.32x", ErrUnsupported, string(generator.id))
 	}
 	mask, err = generator.params.hash(what)
 	return body, hash, mask, err

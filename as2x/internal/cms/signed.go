@@ -47,7 +47,7 @@ func ReadSigned(r io.Reader, content io.Writer, l Limits) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.readSigners(infos); err != nil {
+	if err := s.readSigners(infos, l.Signers); err != nil {
 		return nil, err
 	}
 	return s, b.end()
@@ -145,8 +145,11 @@ func (s *Signed) readCertificates(b *ber) error {
 	return nil
 }
 
-func (s *Signed) readSigners(infos cursor) error {
+func (s *Signed) readSigners(infos cursor, limit int) error {
 	for len(infos) > 0 {
+		if len(s.signers) == limit {
+			return fmt.Errorf("%w: more than %d signers", ErrLimit, limit)
+		}
 		e, err := infos.next("signer")
 		if err != nil {
 			return err

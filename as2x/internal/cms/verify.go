@@ -23,6 +23,9 @@ type Verified struct {
 // signature it is known, and digest may be nil. Certificates that were sent along count only if the caller gives them,
 // after having checked their chain; a certificate's validity in time is the caller's too.
 //
+// Signed attributes may be missing, as RFC 5652 permits. Then the DER of the attributes of another signature verifies as
+// a content of its own. It begins with byte 0x31 and is no MIME entity: a caller that insists on one is not misled.
+//
 // It fails with ErrNoSigner if none of the certificates is a signer's, else with ErrDigest, ErrSignature, ErrUnsupported
 // or ErrMalformed for the signer that came closest, or with digest's error.
 func (s *Signed) Verify(certificates []*x509.Certificate, digest func(crypto.Hash) ([]byte, error)) (*Verified, error) {
@@ -145,7 +148,7 @@ func (i signerInfo) checkRSA(public *rsa.PublicKey, h crypto.Hash, sum []byte) e
 }
 
 func (i signerInfo) unsupported() error {
-	return fmt.Errorf("%w: signature %x with digest %x", ErrUnsupported, string(i.signature.id), string(i.digest.id))
+	return fmt.Errorf("%w: signature %.32x with digest %.32x", ErrUnsupported, string(i.signature.id), string(i.digest.id))
 }
 
 // signerInfo is a SignerInfo that was read.
