@@ -22,6 +22,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := p.flags("send", "to", stderr)
 	url := f.String("url", "", "`URL` of the partner's AS2 server")
 	dir := f.String("dir", ".", "`folder` with the files")
+	compress := f.Bool("compress", true, "compress before signing")
 	mdnURL := f.String("mdn-url", "", "ask for receipts to be sent later, to this `URL`")
 	mdnListen := f.String("mdn-listen", "127.0.0.1:4081", "`address` to listen at for them")
 	if err := f.Parse(args); err != nil {
@@ -37,8 +38,11 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer func() { _ = storage.Close() }()
 	cfg := as2x.Config{
-		URL: *url, Local: local, Partner: partner, Compression: as2x.CompressionZLIB, Results: storage,
+		URL: *url, Local: local, Partner: partner, Results: storage,
 		Retry: &transfer.RetryPolicy{MaxAttempts: 3, MaxTime: time.Minute}, // somebody is waiting
+	}
+	if *compress {
+		cfg.Compression = as2x.CompressionZLIB
 	}
 	rows := store.NewMemory()
 	if *mdnURL != "" {
