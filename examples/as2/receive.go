@@ -41,25 +41,35 @@ func receive(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	defer func() { _ = storage.Close() }()
-	agreement := as2x.Agreement{ID: "from-" + p.partner, Local: local, Partner: partner, MaxSize: -1}
-	if *mdnHosts != "" {
-		agreement.AsyncMDNHosts = strings.Split(*mdnHosts, ",")
-	}
-	client, err := transfer.New(transfer.Config{Storage: storage})
+	receiver, err := newReceiver(storage, as2x.Agreement{
+		ID: "from-" + p.partner, Local: local, Partner: partner, MaxSize: -1, AsyncMDNHosts: hosts(*mdnHosts),
+	}, stderr)
 	if err != nil {
 		return err
 	}
-	receiver, err := as2x.NewReceiver(as2x.ReceiverConfig{
-		Agreements: []as2x.Agreement{agreement},
+	return serve(ctx, *listen, receiver, func(addr string) { fmt.Fprintln(stdout, "listening at", addr) })
+}
+
+// newReceiver makes what takes messages of one partner into a storage.
+func newReceiver(storage transfer.Storage, a as2x.Agreement, stderr io.Writer) (*as2x.Receiver, error) {
+	client, err := transfer.New(transfer.Config{Storage: storage})
+	if err != nil {
+		return nil, err
+	}
+	return as2x.NewReceiver(as2x.ReceiverConfig{
+		Agreements: []as2x.Agreement{a},
 		Storage:    storage,
 		Records:    &as2x.Records{Storage: storage, Directory: ".as2"},
 		Client:     client, // its rows tell what came: client.ListTransfers()
 		Logger:     slog.New(slog.NewTextHandler(stderr, nil)),
 	})
-	if err != nil {
-		return err
+}
+
+func hosts(list string) []string {
+	if list == "" {
+		return nil
 	}
-	return serve(ctx, *listen, receiver, func(addr string) { fmt.Fprintln(stdout, "listening at", addr) })
+	return strings.Split(list, ",")
 }
 
 // serve runs a Receiver until ctx ends.

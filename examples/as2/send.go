@@ -16,53 +16,83 @@ import (
 // window is how many bytes are read at once. It bounds the memory that a file takes, three windows at a time.
 const window = 1 << 20
 
-// send sends files and waits for the partner's receipts.
-func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var p parties
-	f := p.flags("send", "to", stderr)
-	url := f.String("url", "", "`URL` of the partner's AS2 server")
-	dir := f.String("dir", ".", "`folder` with the files")
-	compress := f.Bool("compress", true, "compress before signing")
-	mdnURL := f.String("mdn-url", "", "ask for receipts to be sent later, to this `URL`")
-	mdnListen := f.String("mdn-listen", "127.0.0.1:4081", "`address` to listen at for them")
+// sender is what the command line says.
+type sender struct {
+	parties
+	url, dir          string
+	compress          bool
+	mdnURL, mdnListen string
+	files             []string
+}
+
+func (s *sender) parse(args []string, stderr io.Writer) error {
+	f := s.flags("send", "to", stderr)
+	f.StringVar(&s.url, "url", "", "`URL` of the partner's AS2 server")
+	f.StringVar(&s.dir, "dir", ".", "`folder` with the files")
+	f.BoolVar(&s.compress, "compress", true, "compress before signing")
+	f.StringVar(&s.mdnURL, "mdn-url", "", "ask for receipts to be sent later, to this `URL`")
+	f.StringVar(&s.mdnListen, "mdn-listen", "127.0.0.1:4081", "`address` to listen at for them")
 	if err := f.Parse(args); err != nil {
 		return usageError{err}
 	}
-	local, partner, err := p.load()
-	if err != nil {
+	s.files = f.Args()
+	return nil
+}
+
+// config is how the partner is reached.
+func (s *sender) config(results transfer.Storage) (as2x.Config, error) {
+	local, partner, err := s.load()
+	cfg := as2x.Config{
+		URL: s.url, Local: local, Partner: partner, Results: results,
+		Retry: &transfer.RetryPolicy{MaxAttempts: 3, MaxTime: time.Minute}, // somebody is waiting
+	}
+	if s.compress {
+		cfg.Compression = as2x.CompressionZLIB
+	}
+	if s.mdnURL != "" {
+		cfg.MDNResponse, cfg.AsyncMDNURL, cfg.MDNTimeout = as2x.MDNAsync, s.mdnURL, 5*time.Minute
+		cfg.Records = &as2x.Records{Storage: transfer.NewMemory()}
+	}
+	return cfg, err
+}
+
+// send sends files and waits for the partner's receipts.
+func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var s sender
+	if err := s.parse(args, stderr); err != nil {
 		return err
 	}
-	storage, err := transfer.Dir(*dir)
+	storage, err := transfer.Dir(s.dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = storage.Close() }()
-	cfg := as2x.Config{
-		URL: *url, Local: local, Partner: partner, Results: storage,
-		Retry: &transfer.RetryPolicy{MaxAttempts: 3, MaxTime: time.Minute}, // somebody is waiting
-	}
-	if *compress {
-		cfg.Compression = as2x.CompressionZLIB
-	}
-	rows := store.NewMemory()
-	if *mdnURL != "" {
-		cfg.MDNResponse, cfg.AsyncMDNURL, cfg.MDNTimeout = as2x.MDNAsync, *mdnURL, 5*time.Minute
-		cfg.Records = &as2x.Records{Storage: transfer.NewMemory()}
-		stop, err := listenForReceipts(ctx, *mdnListen, cfg, rows)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = stop() }()
+	cfg, err := s.config(storage)
+	if err != nil {
+		return err
 	}
 	connector, err := as2x.New(cfg)
 	if err != nil {
 		return usageError{err}
 	}
 	defer func() { _ = connector.Close() }()
-	client, err := transfer.New(transfer.Config{
+	rows := store.NewMemory()
+	if s.mdnURL != "" {
+		stop, err := listenForReceipts(ctx, s.mdnListen, cfg, rows)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop() }()
+	}
+	return s.run(ctx, transfer.Config{
 		Storage: storage, Store: rows, WindowSize: window, MemoryBudget: 8 * window,
-		Connectors: map[string]transfer.Connector{p.partner: connector},
-	})
+		Connectors: map[string]transfer.Connector{s.partner: connector},
+	}, stdout)
+}
+
+// run sends the files with a client of its own.
+func (s *sender) run(ctx context.Context, cfg transfer.Config, stdout io.Writer) error {
+	client, err := transfer.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -70,7 +100,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer func() { _ = client.Shutdown(context.WithoutCancel(ctx)) }()
-	return sendFiles(ctx, client, p.partner, relative(f.Args()), stdout)
+	return sendFiles(ctx, client, s.partner, relative(s.files), stdout)
 }
 
 // relative are paths of Storage.
