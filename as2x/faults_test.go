@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,6 +201,25 @@ func TestPartnersThatCannotBeReached(t *testing.T) {
 			require.True(t, r.Retryable())
 		})
 	}
+}
+
+// TestAPartnerThatIsAwayForAWhile is waited for: attempts that did not reach it do not count.
+func TestAPartnerThatIsAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	_, server := newScript(t, confirm(t, partnerKey, nil))
+	cfg := configOf(t, server.URL)
+	cfg.Retry = &transfer.RetryPolicy{MaxAttempts: 2, FirstDelay: time.Millisecond, MaxDelay: time.Millisecond}
+	var dials atomic.Int32
+	cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dials.Add(1) < 6 {
+			return nil, syscall.ECONNREFUSED
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	r := newSender(t, cfg).send(t, "/a.edi", []byte("x"))
+	require.NoError(t, r.Err())
+	require.Equal(t, 6, r.Attempts)
+	require.Zero(t, r.Failures)
 }
 
 // swallowing connects to somebody who reads everything and says nothing.

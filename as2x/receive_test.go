@@ -67,9 +67,9 @@ func TestRefused(t *testing.T) {
 		"compressed twice":           {plain().compress().compress().sign(ourKey).encrypt(partnerKey), "error: unexpected-processing-error", transfer.InvalidRequest},
 		"encrypted in the signature": {plain().encrypt(partnerKey).sign(ourKey), "error: unexpected-processing-error", transfer.InvalidRequest},
 		"broken compression":         {plain().compress().edited(flip(3)).sign(ourKey).encrypt(partnerKey), "error: decompression-failed", transfer.DecompressionFailed},
-		"zip bomb":                   {payload(t, "a.edi", make([]byte, 40<<20)).compress().sign(ourKey).encrypt(partnerKey), "error: unexpected-processing-error", transfer.FileSizeTooLarge},
+		"zip bomb":                   {payload(t, "a.edi", make([]byte, 12<<20)).compress().sign(ourKey).encrypt(partnerKey), "error: unexpected-processing-error", transfer.FileSizeTooLarge},
 		"too large":                  {payload(t, "a.edi", make([]byte, 1<<20+1)).sign(ourKey).encrypt(partnerKey), "error: unexpected-processing-error", transfer.FileSizeTooLarge},
-		"far too large":              {payload(t, "a.edi", make([]byte, 30<<20)).sign(ourKey).encrypt(partnerKey), decryption, transfer.FileSizeTooLarge},
+		"far too large":              {payload(t, "a.edi", make([]byte, 11<<20)).sign(ourKey).encrypt(partnerKey), decryption, transfer.FileSizeTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
