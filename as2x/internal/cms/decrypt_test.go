@@ -159,3 +159,21 @@ func TestDecryptNeedsKeys(t *testing.T) {
 	_, err = cms.Decrypt(bytes.NewReader(nil), []cms.KeyPair{{Certificate: the(t, alice).cert}}, cms.Limits{})
 	require.ErrorContains(t, err, "give both")
 }
+
+// TestDecryptByUnwrittenKeyID is named by the identifier that its key has by rule, though its certificate does not say so.
+func TestDecryptByUnwrittenKeyID(t *testing.T) {
+	t.Parallel()
+	a := the(t, alice)
+	raw := encrypt(t, sampleContent, cms.EncryptOptions{
+		Cipher: cms.AES128CBC, Size: -1, Recipients: []cms.Recipient{{Certificate: a.cert, ByKeyID: true}},
+	})
+	silent := *a.cert
+	silent.SubjectKeyId = nil
+	got, err := decrypt(raw, []cms.KeyPair{{Certificate: &silent, Key: a.pair().Key}}, cms.Limits{})
+	require.NoError(t, err)
+	require.Equal(t, sampleContent, got)
+	other := *the(t, bob).cert
+	other.SubjectKeyId = nil
+	_, err = decrypt(raw, []cms.KeyPair{{Certificate: &other, Key: a.pair().Key}}, cms.Limits{})
+	require.ErrorIs(t, err, cms.ErrNoRecipient)
+}

@@ -26,8 +26,11 @@ func gcmParameters(params cursor) (nonce []byte, tag int, err error) {
 		return nil, 0, fmt.Errorf("%w: GCM with a nonce of %d bytes", ErrUnsupported, len(nonce))
 	}
 	length, found, err := body.maybe(tagInteger, "length of GCM's tag")
-	if err != nil || !found {
-		return nonce, 12, err
+	if err != nil {
+		return nil, 0, err
+	}
+	if !found {
+		return nonce, 12, body.end("GCM parameters")
 	}
 	if len(length) != 1 || length[0] < 12 || length[0] > gcmTag {
 		return nil, 0, malformed("length of GCM's tag")
