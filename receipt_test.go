@@ -171,6 +171,21 @@ func TestReceiptOfAPausedFile(t *testing.T) {
 	})
 }
 
+func TestReceiptOfACancelledFile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, partner, id := waiting(t, 2500)
+		_, err := b.client.CancelTransfer(t.Context(), &transfer.ControlInput{TransferID: id})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Hour) // there is nothing to be swept either
+		require.Equal(t, store.Cancelled, b.results(id)[0].State)
+		litter, err := b.store.ListFiles(t.Context(), store.Query{Litter: true, Limit: 10})
+		require.NoError(t, err)
+		require.Empty(t, litter)
+		require.Empty(t, partner.asked)
+		require.Empty(t, partner.failed)
+	})
+}
+
 func TestReceiptThatCannotBeAskedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b, partner, id := waiting(t, 900)

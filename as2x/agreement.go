@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/seed62b9dc43/transfer"
@@ -21,6 +22,9 @@ type Agreement struct {
 
 	// Directory is where files go, in the Receiver's Storage. Its folders processed and failed get the result files.
 	Directory string
+	// Directories takes files apart that Directory keeps together (AWS: CustomDirectories). Its empty fields stand for
+	// Directory's.
+	Directories Directories
 	// PreserveFilename stores a file under the name that the partner gives it, made harmless. By default the message's id
 	// is put before the extension, so that no two messages have the same (AWS: PreserveFilename).
 	PreserveFilename bool
@@ -40,7 +44,26 @@ type Agreement struct {
 	RuleName string
 }
 
+// Directories says where the files of an Agreement go. There is none for temporary files: those are in
+// ReceiverConfig.SpoolDir.
+type Directories struct {
+	Payload string // what was received
+	MDN     string // the MDNs of accepted messages
+	Status  string // the JSON files of accepted messages
+	Failed  string // MDNs and JSON files of messages that were refused
+}
+
 const defaultMaxSize = 1 << 30
+
+// withDefaults fills in what is empty.
+func (a Agreement) withDefaults() Agreement {
+	setDefault(&a.MaxSize, defaultMaxSize)
+	setDefault(&a.Directories.Payload, a.Directory)
+	setDefault(&a.Directories.MDN, path.Join(a.Directory, processedFolder))
+	setDefault(&a.Directories.Status, path.Join(a.Directory, processedFolder))
+	setDefault(&a.Directories.Failed, path.Join(a.Directory, failedFolder))
+	return a
+}
 
 func (a Agreement) check(wrong wrongFunc, field string) {
 	if a.ID == "" || len(a.ID) > 255 || !quotable(a.ID) {

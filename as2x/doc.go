@@ -9,7 +9,7 @@
 // message it answers, the disposition, and the digest (MIC), in this order. With asynchronous MDNs it stays IN_PROGRESS
 // until one comes to the [Receiver], or the deadline passes. All attempts at a file send one Message-ID and one MIC, so that
 // a partner who missed nothing delivers once. Retrieving is not part of AS2: such files fail with
-// UNSUPPORTED_OPERATION_ERROR.
+// UNSUPPORTED_OPERATION_ERROR. A partner gets a file's name and no path: RemoteDirectoryPath and Overwrite mean nothing.
 //
 // With Config.Results, two files are written beside each file sent, as AWS does:
 // processed/NAME.TRANSFERID.MESSAGEID.EXT.json and .mdn, or the same in failed/.

@@ -84,7 +84,7 @@ func (in *inbound) store(ctx context.Context, u *unwrapper, o *outcome) error {
 	} else {
 		overwrite = transfer.OverwriteReplace
 	}
-	target := path.Join("/", a.Directory, name)
+	target := path.Join("/", a.Directories.Payload, name)
 	h := sha256.New()
 	if _, err := io.Copy(h, u.file.reader(u.offset)); err != nil {
 		return fmt.Errorf("read the file: %w", err)
@@ -160,9 +160,9 @@ func (in *inbound) record(ctx context.Context, o *outcome, n *note) error {
 	if m, err := parseMDN(n.header, n.body); err == nil {
 		res.Disposition = m.fields.get("Disposition")
 	}
-	folder, key := processedFolder, "received/"
+	jsonFolder, mdnFolder, key := a.Directories.Status, a.Directories.MDN, "received/"
 	if o.refusal != nil {
-		folder, key = failedFolder, "failed/"
+		jsonFolder, mdnFolder, key = a.Directories.Failed, a.Directories.Failed, "failed/"
 		res.StatusCode, res.FailureCode = transfer.TransferTableStatusFailed, o.refusal.code
 		res.FailureMessage = shorten(clean(o.refusal.Error()), 400)
 	}
@@ -171,8 +171,8 @@ func (in *inbound) record(ctx context.Context, o *outcome, n *note) error {
 		return fmt.Errorf("record received file: %w", err)
 	}
 	res.TransferID = id
-	base := path.Join("/", a.Directory, folder, name)
-	if err := writeResultFiles(ctx, in.r.cfg.Storage, base+".json", base+".mdn", res, n); err != nil {
+	jsonPath, mdnPath := path.Join("/", jsonFolder, name+".json"), path.Join("/", mdnFolder, name+".mdn")
+	if err := writeResultFiles(ctx, in.r.cfg.Storage, jsonPath, mdnPath, res, n); err != nil {
 		in.r.cfg.Logger.Warn("could not write result files", in.attrs("error", err)...)
 	}
 	return nil

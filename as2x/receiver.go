@@ -78,7 +78,7 @@ func NewReceiver(cfg ReceiverConfig) (*Receiver, error) {
 	}
 	r.life, r.end = context.WithCancel(context.Background())
 	for _, a := range cfg.Agreements {
-		setDefault(&a.MaxSize, defaultMaxSize)
+		a = a.withDefaults()
 		r.agreements[[2]string{a.Partner.AS2ID, a.Local.AS2ID}] = &a
 	}
 	return r, nil
