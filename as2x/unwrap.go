@@ -222,7 +222,11 @@ func (u *unwrapper) verify(l layer, kind mediaType) (layer, error) {
 		sums[named] = named.New()
 		w = io.MultiWriter(w, sums[named])
 	}
-	if err := parts.next(w); err != nil {
+	buffered := newBuffered(w) // parts come line by line
+	if err := parts.next(buffered); err != nil {
+		return l, u.refuseContent(err)
+	}
+	if err := buffered.Flush(); err != nil {
 		return l, u.refuseContent(err)
 	}
 	signature, err := readSignature(parts)
