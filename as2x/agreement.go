@@ -16,7 +16,8 @@ type Agreement struct {
 	// ID names the agreement in rows, as their ConnectorID, and in result files: 1 to 255 characters. It must not be the
 	// id of a connector.
 	ID string
-	// Local is our side, Partner the other one: messages from Partner.AS2ID to Local.AS2ID are of this agreement.
+	// Local is our side, Partner the other one: messages from Partner.AS2ID to Local.AS2ID are of this agreement. Without
+	// a current key in Local.Signing, MDNs are not signed, even if the partner asks for that.
 	Local   Local
 	Partner Partner
 

@@ -71,36 +71,37 @@ func TestWhatPartnersAnswer(t *testing.T) {
 		code   transfer.Code
 		detail transfer.Code
 	}{
-		"right":          {confirm(t, partnerKey, nil), "", ""},
-		"wrong MIC":      {confirm(t, partnerKey, func(r *report) { r.mic = mic{crypto.SHA256, make([]byte, 32)}.String() }), transfer.VerificationFailed, ""},
-		"no MIC":         {confirm(t, partnerKey, func(r *report) { r.mic = "" }), transfer.VerificationFailed, ""},
-		"broken MIC":     {confirm(t, partnerKey, func(r *report) { r.mic = "?, sha-256" }), transfer.VerificationFailed, ""},
-		"MIC of another": {confirm(t, partnerKey, func(r *report) { r.mic = strings.Replace(r.mic, "sha-256", "sha-512", 1) }), transfer.VerificationFailed, ""},
-		"wrong id":       {confirm(t, partnerKey, func(r *report) { r.originalID = "another@us" }), transfer.MDNMalformed, ""},
-		"unsigned":       {confirm(t, nil, nil), transfer.MDNUnsigned, ""},
-		"other signer":   {confirm(t, otherKey, nil), transfer.VerificationKeyNotFound, ""},
-		"tampered":       {tampered(t), transfer.VerificationFailed, ""},
-		"authentication": {modified("error: authentication-failed"), transfer.MDNAuthenticationFailed, ""},
-		"decompression":  {modified("error: decompression-failed"), transfer.MDNDecompressionFailed, ""},
-		"decryption":     {modified("Error:decryption-failed"), transfer.MDNDecryptionFailed, ""},
-		"insufficient":   {modified("error: insufficient-message-security"), transfer.MDNInsufficientSecurity, ""},
-		"integrity":      {modified("Error: integrity-check-failed"), transfer.MDNIntegrityCheckFailed, ""},
-		"unexpected":     {modified("error: unexpected-processing-error"), transfer.MDNUnexpectedError, ""},
-		"another error":  {modified("error: sender-equals-receiver"), transfer.MDNFailure, ""},
-		"failure":        {modified("failure: unsupported format"), transfer.MDNFailure, ""},
-		"duplicate":      {modified("warning: duplicate-document"), transfer.MDNDuplicate, ""},
-		"warning":        {confirm(t, partnerKey, func(r *report) { r.modifier = "warning: slow day" }), "", ""},
-		"no disposition": {modified("odd: thing"), transfer.MDNMalformed, ""},
-		"nothing":        {status(200), transfer.MDNMissing, ""},
-		"a web page":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, transfer.MDNMalformed, ""},
-		"too much":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }, transfer.MDNMalformed, ""},
-		"half an MDN":    {half(t), transfer.MDNMalformed, ""},
-		"not found":      {status(404), transfer.HTTPErrorResponse, ""},
-		"no password":    {status(401), transfer.HTTPErrorResponse, ""},
-		"server error":   {status(500), transfer.HTTPErrorResponse, transfer.HTTPServerError},
-		"too many":       {status(429), transfer.HTTPErrorResponse, transfer.HTTPServerError},
-		"hangs up":       {hangUp, transfer.ConnectionError, transfer.ConnectionLost},
-		"redirect":       {http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect).ServeHTTP, transfer.HTTPErrorResponse, ""},
+		"right":           {confirm(t, partnerKey, nil), "", ""},
+		"wrong MIC":       {confirm(t, partnerKey, func(r *report) { r.mic = mic{crypto.SHA256, make([]byte, 32)}.String() }), transfer.VerificationFailed, ""},
+		"no MIC":          {confirm(t, partnerKey, func(r *report) { r.mic = "" }), transfer.VerificationFailed, ""},
+		"broken MIC":      {confirm(t, partnerKey, func(r *report) { r.mic = "?, sha-256" }), transfer.VerificationFailed, ""},
+		"MIC of another":  {confirm(t, partnerKey, func(r *report) { r.mic = strings.Replace(r.mic, "sha-256", "sha-512", 1) }), transfer.VerificationFailed, ""},
+		"wrong id":        {confirm(t, partnerKey, func(r *report) { r.originalID = "another@us" }), transfer.MDNMalformed, ""},
+		"unsigned":        {confirm(t, nil, nil), transfer.MDNUnsigned, ""},
+		"other signer":    {confirm(t, otherKey, nil), transfer.VerificationKeyNotFound, ""},
+		"short signature": {lineEndMore(t), "", ""},
+		"tampered":        {tampered(t), transfer.VerificationFailed, ""},
+		"authentication":  {modified("error: authentication-failed"), transfer.MDNAuthenticationFailed, ""},
+		"decompression":   {modified("error: decompression-failed"), transfer.MDNDecompressionFailed, ""},
+		"decryption":      {modified("Error:decryption-failed"), transfer.MDNDecryptionFailed, ""},
+		"insufficient":    {modified("error: insufficient-message-security"), transfer.MDNInsufficientSecurity, ""},
+		"integrity":       {modified("Error: integrity-check-failed"), transfer.MDNIntegrityCheckFailed, ""},
+		"unexpected":      {modified("error: unexpected-processing-error"), transfer.MDNUnexpectedError, ""},
+		"another error":   {modified("error: sender-equals-receiver"), transfer.MDNFailure, ""},
+		"failure":         {modified("failure: unsupported format"), transfer.MDNFailure, ""},
+		"duplicate":       {modified("warning: duplicate-document"), transfer.MDNDuplicate, ""},
+		"warning":         {confirm(t, partnerKey, func(r *report) { r.modifier = "warning: slow day" }), "", ""},
+		"no disposition":  {modified("odd: thing"), transfer.MDNMalformed, ""},
+		"nothing":         {status(200), transfer.MDNMissing, ""},
+		"a web page":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, transfer.MDNMalformed, ""},
+		"too much":        {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }, transfer.MDNMalformed, ""},
+		"half an MDN":     {half(t), transfer.MDNMalformed, ""},
+		"not found":       {status(404), transfer.HTTPErrorResponse, ""},
+		"no password":     {status(401), transfer.HTTPErrorResponse, ""},
+		"server error":    {status(500), transfer.HTTPErrorResponse, transfer.HTTPServerError},
+		"too many":        {status(429), transfer.HTTPErrorResponse, transfer.HTTPServerError},
+		"hangs up":        {hangUp, transfer.ConnectionError, transfer.ConnectionLost},
+		"redirect":        {http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect).ServeHTTP, transfer.HTTPErrorResponse, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +131,17 @@ func tampered(t testing.TB) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		n := mdnFor(t, r, partnerKey, func(r *report) { r.modifier = "error: decryption-failed" })
 		n.body = bytes.Replace(n.body, []byte("processed/error: decryption-failed"), []byte("processed"), 1)
+		answer{http.StatusOK, n}.write(w)
+	}
+}
+
+// lineEndMore answers with an MDN that has a line end which was not signed, as libas2 does.
+func lineEndMore(t testing.TB) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		n := mdnFor(t, r, partnerKey, nil)
+		before := len(n.body)
+		n.body = bytes.Replace(n.body, []byte("--\r\n\r\n--signed-"), []byte("--\r\n\r\n\r\n--signed-"), 1)
+		require.Len(t, n.body, before+2)
 		answer{http.StatusOK, n}.write(w)
 	}
 }

@@ -81,6 +81,31 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestDecryptionFailuresLookAlike compares whole answers: whoever could tell them apart could decrypt messages.
+func TestDecryptionFailuresLookAlike(t *testing.T) {
+	t.Parallel()
+	p := newPartner(t)
+	m := usual(t, "a.edi", random(13, 3000))
+	var first reply
+	var fields header
+	for i := range 40 {
+		b := m.edited(func(b []byte) []byte {
+			b = bytes.Clone(b)
+			b[len(b)-1-i*37] ^= byte(1 + i) // padding, delimiters, signature, content
+			return b[:len(b)-i%3*16]
+		})
+		r := p.post(t, b, "1@us")
+		if i == 0 {
+			first, fields = r, r.mdn(t).fields
+		}
+		require.Equal(t, "error: decryption-failed", r.said(t))
+		require.Equal(t, fields, r.mdn(t).fields)
+		require.Len(t, r.body, len(first.body))
+		require.Equal(t, first.status, r.status)
+		require.Equal(t, len(first.header), len(r.header))
+	}
+}
+
 // TestAccepted sends what partners make of AS2.
 func TestAccepted(t *testing.T) {
 	t.Parallel()

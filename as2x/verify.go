@@ -1,6 +1,7 @@
 package as2x
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -47,7 +48,10 @@ func (e expected) verifySignature(m *mdn) error {
 	if !e.signed && len(e.signers) == 0 {
 		return nil // nobody asked for it, or can tell whose it is
 	}
-	_, err := m.signature.Verify(e.signers, func(h crypto.Hash) ([]byte, error) { return sum(h, m.signed), nil })
+	err := e.verifyOver(m, m.signed)
+	if errors.Is(err, cms.ErrDigest) { // some sign a report without the line end behind its last delimiter, but send it
+		err = e.verifyOver(m, bytes.TrimSuffix(m.signed, []byte("\r\n")))
+	}
 	switch {
 	case errors.Is(err, cms.ErrNoSigner):
 		return failed(transfer.VerificationKeyNotFound, "none of the partner's current signing certificates has signed the MDN")
@@ -55,6 +59,12 @@ func (e expected) verifySignature(m *mdn) error {
 		return failed(transfer.VerificationFailed, "the MDN's signature: %w", err)
 	}
 	return nil
+}
+
+// verifyOver checks the MDN's signature over this content.
+func (e expected) verifyOver(m *mdn, content []byte) error {
+	_, err := m.signature.Verify(e.signers, func(h crypto.Hash) ([]byte, error) { return sum(h, content), nil })
+	return err
 }
 
 func sum(h crypto.Hash, data []byte) []byte {
