@@ -14,14 +14,19 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/as2x"
+	"github.com/seed62b9dc43/transfer/internal/testenv"
+	"github.com/seed62b9dc43/transfer/s3x"
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -29,26 +34,55 @@ import (
 // received, in both durable stores.
 func TestAS2OverDurableStores(t *testing.T) {
 	for name, open := range queues {
-		t.Run(name, func(t *testing.T) { newAS2Rig(t, open(t)(t)).testLateReceipt(t) })
+		t.Run(name, func(t *testing.T) {
+			inbox, _ := directory(t)
+			outbox, path := directory(t)
+			data := bytes.Repeat([]byte("UNH+1+ORDERS:D:96A:UN'\r\n"), 20_000)
+			require.NoError(t, os.WriteFile(filepath.Join(path, "orders.edi"), data, 0o600))
+			newAS2Rig(t, open(t)(t), outbox, inbox).testLateReceipt(t, int64(len(data)))
+		})
 	}
+}
+
+// TestAS2WithS3 has everything in a bucket: what is sent and received, result files, and records.
+func TestAS2WithS3(t *testing.T) {
+	t.Parallel()
+	server := testenv.S3(t)
+	b := bucket{server.Client(t), server.NewBucket(t)}
+	storage := func(folder string) transfer.Storage {
+		s, err := s3x.New(b.client, s3x.Options{Bucket: b.name, Prefix: folder})
+		require.NoError(t, err)
+		return s
+	}
+	data := bytes.Repeat([]byte("seventeen bytes.\n"), 1<<20) // three parts when it is received
+	b.put(t, "out/orders.edi", data)
+	newAS2Rig(t, store.NewMemory(), storage("out"), storage("in")).testLateReceipt(t, int64(len(data)))
+	listed, err := b.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: aws.String("in/in/")})
+	require.NoError(t, err)
+	var sizes []int64
+	for _, o := range listed.Contents {
+		if !strings.Contains(*o.Key, "/processed/") {
+			sizes = append(sizes, *o.Size)
+			require.True(t, bytes.Equal(data, b.get(t, *o.Key)))
+		}
+	}
+	require.Equal(t, []int64{int64(len(data))}, sizes)
+	b.requireNothingOpen(t)
 }
 
 // as2Rig is both sides of an exchange, over one store.
 type as2Rig struct {
 	store     store.Store
-	outbox    *transfer.Directory
-	out       string // its path
+	outbox    transfer.Storage
 	connector *as2x.Connector
 	door      atomic.Bool // ours, for receipts: open
 }
 
-func newAS2Rig(t *testing.T, st store.Store) *as2Rig {
+func newAS2Rig(t *testing.T, st store.Store, outbox, inbox transfer.Storage) *as2Rig {
 	t.Helper()
-	r := &as2Rig{store: st}
+	r := &as2Rig{store: st, outbox: outbox}
 	us, usSeen := as2Side(t, "US")
 	partner, partnerSeen := as2Side(t, "PARTNER")
-	inbox, _ := directory(t)
-	r.outbox, r.out = directory(t)
 	recorder, err := transfer.New(transfer.Config{Store: st, Storage: inbox})
 	require.NoError(t, err)
 	records := &as2x.Records{Storage: r.outbox, Directory: "as2"}
@@ -78,9 +112,8 @@ func (r *as2Rig) node(t *testing.T) *transfer.Client {
 	return client
 }
 
-func (r *as2Rig) testLateReceipt(t *testing.T) {
-	data := bytes.Repeat([]byte("UNH+1+ORDERS:D:96A:UN'\r\n"), 20_000)
-	require.NoError(t, os.WriteFile(filepath.Join(r.out, "orders.edi"), data, 0o600))
+// testLateReceipt sends orders.edi, which has this size.
+func (r *as2Rig) testLateReceipt(t *testing.T, size int64) {
 	first := r.node(t)
 	started, err := first.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "partner", SendFilePaths: []string{"/orders.edi"}})
 	require.NoError(t, err)
@@ -104,7 +137,7 @@ func (r *as2Rig) testLateReceipt(t *testing.T) {
 	require.Len(t, received, 1)
 	require.Equal(t, "from-us", received[0].ConnectorID)
 	require.Equal(t, sent.SHA256, received[0].SHA256)
-	require.EqualValues(t, len(data), received[0].Size)
+	require.Equal(t, size, received[0].Size)
 }
 
 func as2Row(t *testing.T, c *transfer.Client, id string) transfer.ConnectorFileTransferResult {
