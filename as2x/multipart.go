@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"strings"
 )
 
@@ -123,17 +124,25 @@ func splitPart(part []byte) (header, []byte, error) {
 	return h, body, nil
 }
 
-// decoded undoes the Content-Transfer-Encoding of a body. Only base64 changes anything: quoted-printable is not for what
-// AS2 carries, and a body said to be 7bit or 8bit is what it is.
+// decoded undoes the Content-Transfer-Encoding of a body. One that is said to be 7bit, 8bit or binary is what it is.
 func decoded(h header, body io.Reader) io.Reader {
-	if !isBase64(h) {
-		return body
+	switch transferEncoding(h) {
+	case "base64":
+		return base64.NewDecoder(base64.StdEncoding, &lineTrimmer{body})
+	case "quoted-printable":
+		return quotedprintable.NewReader(body)
 	}
-	return base64.NewDecoder(base64.StdEncoding, &lineTrimmer{body})
+	return body
 }
 
-func isBase64(h header) bool {
-	return strings.EqualFold(h.get("Content-Transfer-Encoding"), "base64")
+func transferEncoding(h header) string {
+	return strings.ToLower(strings.TrimSpace(h.get("Content-Transfer-Encoding")))
+}
+
+// isEncoded reports whether decoded changes a body.
+func isEncoded(h header) bool {
+	e := transferEncoding(h)
+	return e == "base64" || e == "quoted-printable"
 }
 
 // lineTrimmer leaves spaces out, which base64.NewDecoder does for line ends only.

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"fmt"
+	"mime/quotedprintable"
 	"net/http"
 	"strings"
 	"sync"
@@ -114,12 +115,22 @@ func TestAccepted(t *testing.T) {
 	wrapped := plain()
 	wrapped.header = header{{"content-type", "application/edi-x12"}, {"content-transfer-encoding", "BASE64"}, {"Content-Disposition", `attachment; filename=a.edi`}}
 	wrapped.pieces = []piece{{data: base64Lines(data)}}
+	var text bytes.Buffer
+	q := quotedprintable.NewWriter(&text)
+	q.Binary = true
+	_, err := q.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, q.Close())
+	printable := plain()
+	printable.header = header{{"Content-Type", "text/plain; name=a.edi"}, {"Content-Transfer-Encoding", "quoted-printable"}}
+	printable.pieces = []piece{{data: text.Bytes()}}
 	folded := bytes.Replace(plain().sign(ourKey).bytes(), []byte("multipart/signed; "), []byte("multipart/signed;\r\n\t"), 1)
 	for name, test := range map[string]struct {
 		message built
 		mic     []byte // what it is over
 	}{
 		"plain":                 {plain(), data},
+		"quoted-printable":      {printable.sign(ourKey), printable.bytes()},
 		"base64":                {wrapped, base64Lines(data)},
 		"base64 and signed":     {wrapped.sign(ourKey), wrapped.bytes()},
 		"signed":                {plain().sign(ourKey), plain().bytes()},

@@ -316,7 +316,7 @@ func (u *unwrapper) finish(l layer) error {
 			return err
 		}
 	}
-	if isBase64(l.header) {
+	if isEncoded(l.header) {
 		if err := u.decode(l); err != nil {
 			return u.refuseFile(err)
 		}
@@ -346,7 +346,7 @@ func (u *unwrapper) spoolRest(l layer) error {
 	return nil
 }
 
-// decode undoes base64.
+// decode undoes the file's Content-Transfer-Encoding.
 func (u *unwrapper) decode(l layer) error {
 	plain := u.newSpool()
 	if _, err := io.Copy(u.capped(plain), decoded(l.header, u.file.reader(u.offset))); err != nil {
