@@ -194,6 +194,34 @@ func TestRotation(t *testing.T) {
 	require.Equal(t, transfer.EncryptKeyNotFound, newSender(t, cfg).send(t, "/a.edi", []byte("x")).FailureCode)
 }
 
+// TestLargeFilesHaveNoLengths compresses as for a file of more than 2 GiB.
+func TestLargeFilesHaveNoLengths(t *testing.T) {
+	t.Parallel()
+	data := bytes.Repeat([]byte("UNH+1"), 200_000)
+	heads := make(map[bool][]byte)
+	for _, large := range []bool{false, true} {
+		script, server := newScript(t, confirm(t, partnerKey, nil))
+		cfg := configOf(t, server.URL)
+		cfg.Compression = CompressionZLIB
+		sender := newSender(t, cfg)
+		if large {
+			sender.connector.indefinite = int64(len(data))
+		}
+		require.NoError(t, sender.send(t, "/a.edi", data).Err())
+		u := opened(t, script.requests[0].Header, bytes.NewReader(script.bodies[0]))
+		got, err := io.ReadAll(u.file.reader(u.offset))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got))
+		signed, err := io.ReadAll(u.spools[0].reader(0))
+		require.NoError(t, err)
+		_, raw, err := splitFields(signed)
+		require.NoError(t, err)
+		heads[large] = signed[len(raw) : len(raw)+2]
+	}
+	require.Equal(t, []byte{0x30, 0x80}, heads[true])
+	require.NotEqual(t, heads[true], heads[false])
+}
+
 func TestLargestFile(t *testing.T) {
 	t.Parallel()
 	cfg := configOf(t, "http://127.0.0.1:1/")

@@ -11,9 +11,13 @@ import (
 
 // Connector sends files to one partner, made by New. It is safe for concurrent use.
 type Connector struct {
-	cfg    Config
-	client *http.Client
+	cfg        Config
+	client     *http.Client
+	indefinite int64 // from this size on, compressed files have indefinite lengths; lower in tests only
 }
+
+// indefiniteFrom leaves room in 31 bits for what compression may add: Java reads no longer definite lengths.
+const indefiniteFrom = 1<<31 - 16<<20
 
 var (
 	_ transfer.Connector = (*Connector)(nil)
@@ -27,7 +31,7 @@ func New(cfg Config) (*Connector, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Connector{cfg: cfg, client: newHTTPClient(cfg)}, nil
+	return &Connector{cfg: cfg, client: newHTTPClient(cfg), indefinite: indefiniteFrom}, nil
 }
 
 // Info describes the connector.

@@ -113,9 +113,6 @@ var encryptedHeader = header{
 	{"Content-Disposition", `attachment; filename="smime.p7m"`},
 }
 
-// indefiniteFrom is the size from which lengths are indefinite: many readers hold a length in 31 bits.
-const indefiniteFrom = 1<<31 - 1<<20
-
 // envelope is an entity that is encrypted as it is read.
 type envelope struct {
 	content []piece
@@ -126,7 +123,6 @@ type envelope struct {
 func (e entity) encrypted(o cms.EncryptOptions) envelope {
 	content := e.whole()
 	o.Size = size(content)
-	o.Indefinite = o.Size >= indefiniteFrom
 	return envelope{content, o}
 }
 

@@ -33,7 +33,8 @@ type sink struct {
 	inner header // of the entity that holds the file
 	next  int64  // where the next window starts
 	spool *spool
-	zlib  *zlib.Writer
+	zlib  io.WriteCloser // nil: no compression
+	cms   bool           // the spool holds a whole CompressedData, not only what zlib makes
 
 	hash   crypto.Hash // of all digests
 	entity hash.Hash   // over inner and the file
@@ -63,11 +64,23 @@ func (s *sink) begin() error {
 	}
 	s.spool = &spool{dir: cfg.SpoolDir}
 	if cfg.Compression == CompressionZLIB {
-		s.zlib = zlib.NewWriter(s.spool)
-		_, err := s.zlib.Write(s.inner.bytes())
-		return err
+		return s.beginCompressed()
 	}
 	return nil
+}
+
+// beginCompressed compresses the entity on the way. Its length is known only in the end, when the frame of a
+// CompressedData goes in front; the one of a large file has no lengths in it and is there from the beginning.
+func (s *sink) beginCompressed() (err error) {
+	s.cms = s.o.Size >= s.c.indefinite
+	s.zlib = zlib.NewWriter(s.spool)
+	if s.cms {
+		if s.zlib, err = cms.Compress(s.spool); err != nil {
+			return err
+		}
+	}
+	_, err = s.zlib.Write(s.inner.bytes())
+	return err
 }
 
 // Concurrency is 1: digests are computed in order.
@@ -203,7 +216,10 @@ func (s *sink) compressed() (entity, []byte, error) {
 	if err := s.zlib.Close(); err != nil {
 		return entity{}, nil, fmt.Errorf("compress %s: %w", s.path, err)
 	}
-	head := raw(cms.CompressedHeader(s.spool.size))
+	var head raw
+	if !s.cms {
+		head = cms.CompressedHeader(s.spool.size)
+	}
 	begun := s.begunWith(compressedHeader, head)
 	h := begun()
 	if _, err := io.Copy(h, s.spool.reader(0)); err != nil {
