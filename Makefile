@@ -14,56 +14,8 @@ TEST_FLAGS ?= -race -timeout 20m
 
 VERSITYGW_VERSION := v1.8.0
 STATICCHECK_VERSION := v0.8.2
-<<<<<<< HEAD
-AWS_SDK_JS_VERSION := 3.1138.0
-=======
-RCLONE_VERSION := v1.76.0
->>>>>>> next
-
-# A stamp says which version is in bin, built with which Go: staticcheck must not be older than the code it reads.
-GOVERSION := $(shell $(GO) env GOVERSION)
-VERSITYGW_STAMP := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
-STATICCHECK_STAMP := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
-<<<<<<< HEAD
-AWS_SDK_JS_STAMP := bin/node/.aws-sdk-js-$(AWS_SDK_JS_VERSION)
-=======
-RCLONE_STAMP := bin/.rclone-$(RCLONE_VERSION)-$(GOVERSION)
->>>>>>> next
-
-.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools torture fuzz bench bench-tools bench-go bench-stores clean
-
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-
-check: lint tidy examples test ## everything; exactly what CI runs
-
-lint: vet staticcheck ## gofmt, go vet and staticcheck
-	@unformatted="$$($(GOFMT) -l .)"; if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
-
-vet:
-	$(GO) vet ./...
-
-staticcheck: $(STATICCHECK_STAMP)
-	bin/staticcheck ./...
-
-tidy: ## fail if go.mod or go.sum is not what `go mod tidy` makes of it
-	$(GO) mod tidy -diff
-
-examples: ## build the examples into bin and run the quickstart
-	$(GO) build -o bin/ ./examples/...
-	$(GO) run ./examples/quickstart
-
-test: tools ## all tests with the race detector; nothing may be skipped for want of a program
-	TRANSFER_TEST_REQUIRE=1 $(GO) test $(TEST_FLAGS) ./...
-
-quick: ## what can be tested with Go alone, and what that leaves out
-	@mkdir -p bin
-	$(GO) test -v ./... >bin/quick.log 2>&1 || { grep -vE '^ *(=== |--- PASS)' bin/quick.log; exit 1; }
-	@grep -E '^ok\s' bin/quick.log; grep -oE 'skipped: .*' bin/quick.log | sort | uniq -c || true
-
-tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) $(AWS_SDK_JS_STAMP) ## install what the tests and linters need: Debian packages, and programs into bin
-
-# sshd and PostgreSQL for the tests, a C compiler for the race detector; PEERS=1 adds what bench compares with.
+# sshd, PostgreSQL, openssl and Bouncy Castle on Java for the tests, a C compiler for the race detector; PEERS=1 adds what
+# bench compares with.
 system-tools:
 	@packages=""; \
 	if [ -n "$(PEERS)" ]; then \
@@ -73,6 +25,9 @@ system-tools:
 	[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || packages="$$packages openssh-server openssh-client"; \
 	command -v "$$($(GO) env CC)" >/dev/null || packages="$$packages gcc libc6-dev"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || packages="$$packages postgresql"; \
+	command -v openssl >/dev/null || packages="$$packages openssl"; \
+	command -v javac >/dev/null || packages="$$packages default-jdk-headless"; \
+	for jar in bcprov bcutil bcpkix; do [ -e /usr/share/java/$$jar.jar ] || packages="$$packages lib$$jar-java"; done; \
 	if [ -z "$$packages" ]; then exit 0; fi; \
 	sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
 	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \

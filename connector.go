@@ -21,6 +21,8 @@ type ConnectorInfo struct {
 	MaxFiles int    // files in flight at once, over all nodes that share a Store; at least 1
 
 	Retry *RetryPolicy // for this partner; nil means Config.Retry
+
+	CustomHeaders bool // it takes StartFileTransferInput.CustomHTTPHeaders
 }
 
 // Remote is a Storage reached through a live session. One Remote serves one file at a time and is closed after it.

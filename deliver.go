@@ -47,6 +47,9 @@ func (e *engine) deliver(j *job) (err error) {
 			d.discardLast()
 		}
 	}()
+	if j.last != nil && j.last.Awaits {
+		return d.askReceipt()
+	}
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -191,6 +194,7 @@ func (d *delivery) options(window int64, state []byte) CreateOptions {
 		Key:        deliveryKey(&d.job.file.File, d.identity),
 		Checkpoint: state,
 		ModTime:    d.info.ModTime,
+		Origin:     d.origin(),
 	}
 }
 
@@ -240,6 +244,9 @@ func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
 		return sum, err
 	}
 	if err := c.dst.Commit(j.ctx, sum); err != nil {
+		if _, is := outstanding(err); is {
+			j.handedOver(sum[:])
+		}
 		return sum, atStep(stepCommit, err)
 	}
 	j.delivered(sum[:])

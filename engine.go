@@ -295,6 +295,7 @@ func (e *engine) run(j *job) {
 		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
 	}
 	e.settle(j, err)
+	e.report(j, err)
 	e.partners.release(j.partner)
 	e.outcomes <- j
 }
@@ -337,6 +338,9 @@ func (e *engine) settle(j *job, err error) {
 	var failure store.Failure
 	if bad := guarded(func() error { failure = e.describe(&j.file.File, err); return nil }); bad != nil {
 		failure = store.Failure{Code: string(InternalError), Message: bad.Error()}
+	}
+	if _, is := outstanding(err); is {
+		failure = store.Failure{}
 	}
 	v := e.again(j, err)
 	j.failed(v)

@@ -71,7 +71,8 @@ func (c Code) Error() string { return string(c) }
 func (c Code) Retryable() bool {
 	switch c {
 	case ConnectionError, TimeoutError, HostNotFound, ConnectionRefused, ConnectionLost, PartnerBusy, ConnectTimeout,
-		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError:
+		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError, UnableToResolveHostname,
+		UnableToConnect, HTTPServerError:
 		return true
 	}
 	return false
@@ -83,6 +84,7 @@ var publishedCodes = map[Code]Code{
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
 	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError,
+	HTTPServerError: HTTPErrorResponse, TLSCertificateRefused: UnableToConnect,
 }
 
 // words say what a cause means where there is nothing else to say.

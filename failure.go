@@ -20,11 +20,12 @@ const (
 	stepWrite   step = "write target"
 	stepCommit  step = "finish target"
 	stepVerify  step = "verify target"
+	stepReceipt step = "await receipt"
 )
 
 // atTarget reports whether it is the target's side that failed.
 func (s step) atTarget() bool {
-	return s == stepCreate || s == stepWrite || s == stepCommit || s == stepVerify
+	return s == stepCreate || s == stepWrite || s == stepCommit || s == stepVerify || s == stepReceipt
 }
 
 // stepError is an error with the step at which it happened; the innermost one counts.
@@ -57,6 +58,9 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 	if p, ok := publishedCodes[cause]; ok {
 		return p, cause
 	}
+	if _, ok := as2Codes[cause]; ok {
+		return cause, ""
+	}
 	switch cause {
 	case FileNotFound:
 		switch {
@@ -88,7 +92,7 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 			return ConnectionError, detail
 		case stepOpen, stepRead:
 			return ReadFileError, detail
-		case stepCreate, stepWrite, stepCommit, stepVerify:
+		case stepCreate, stepWrite, stepCommit, stepVerify, stepReceipt:
 			return WriteFileError, detail
 		}
 		return InternalError, detail

@@ -33,6 +33,8 @@ func TestImports(t *testing.T) {
 		{pkg: "./s3x", not: []string{module + "/sftpx", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./awsapi", only: []string{module, "golang.org/x"}, not: []string{module + "/waarpapi", module + "/as2x", module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./waarpapi", only: []string{module, module + "/store", "golang.org/x"}, not: []string{module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./as2x", not: []string{module + "/sftpx", module + "/s3x", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "github.com/aws", "testing"}},
+		{pkg: "./as2x/internal/cms", only: []string{}, not: []string{"testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},
 	} {
 		t.Run(test.pkg, func(t *testing.T) {

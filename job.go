@@ -42,6 +42,7 @@ type job struct {
 	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
 	at       position
+	awaits   bool  // the whole file is with the partner, whose word on it is to come
 	best     int64 // the greatest rank of this attempt
 	sink     Sink  // asked for its checkpoint
 	offered  bool  // a change has that checkpoint
@@ -69,8 +70,9 @@ type checkpoint struct {
 	Size     int64  `json:"size,omitempty"`     // bytes of the source
 	Window   int64  `json:"window,omitempty"`   // bytes
 	Rank     int64  `json:"rank,omitempty"`
-	Hash     []byte `json:"hash,omitempty"` // state of the SHA-256 after Rank windows
-	Sink     []byte `json:"sink,omitempty"` // the Sink's own
+	Hash     []byte `json:"hash,omitempty"`   // state of the SHA-256 after Rank windows
+	Sink     []byte `json:"sink,omitempty"`   // the Sink's own
+	Awaits   bool   `json:"awaits,omitempty"` // the file was handed over, and Sink tells how to ask for the receipt
 
 	history
 }
@@ -227,7 +229,7 @@ func (j *job) keepCheckpoint() bool {
 	defer j.mu.Unlock()
 	c := j.makeCheckpoint()
 	j.progress.Checkpoint = c.text()
-	return c.Rank > 0 && c.Sink != nil
+	return (c.Rank > 0 || c.Awaits) && c.Sink != nil
 }
 
 // keepLitter takes down what was left behind.
@@ -265,7 +267,7 @@ func (j *job) makeCheckpoint() checkpoint {
 	if j.sink == nil {
 		return parseCheckpoint(j.progress.Checkpoint)
 	}
-	c := checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize}
+	c := checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize, Awaits: j.awaits}
 	_ = guarded(func() error { c.Sink = j.sink.Checkpoint(); return nil })
 	if c.Sink != nil && j.at.hash != nil { // a file of one window starts again
 		c.Rank, c.Hash = j.at.rank, j.at.hash

@@ -196,6 +196,10 @@ func (e *engine) logOutcome(j *job, c store.Change) {
 	case store.Failed:
 		e.cfg.Logger.Warn("file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	case store.Waiting:
+		if c.Code == "" {
+			e.cfg.Logger.Info("file was handed over, and its receipt is awaited", append(attrs, "delay", c.Delay)...)
+			return
+		}
 		e.cfg.Logger.Warn("file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	default:
 		e.cfg.Logger.Info("file interrupted", attrs...)

@@ -21,10 +21,13 @@ type spec struct {
 	Overwrite     Overwrite `json:"overwrite,omitempty"`
 	Verify        Verify    `json:"verify,omitempty"`
 	FailIfChanged bool      `json:"failIfChanged,omitempty"`
+
+	Headers  []CustomHTTPHeader `json:"headers,omitempty"`
+	Received *received          `json:"received,omitempty"` // the file came by itself, and this became of it
 }
 
 func newTransfer(in *StartFileTransferInput) (store.Transfer, error) {
-	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged})
+	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders})
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}
@@ -160,6 +163,7 @@ func (c *Client) validateStart(in *StartFileTransferInput) error {
 	p.text("LocalDirectoryPath", in.LocalDirectoryPath, 0, maxPathLength)
 	p.text("RemoteDirectoryPath", in.RemoteDirectoryPath, 0, maxPathLength)
 	p.metadata(in.Metadata)
+	p.headers(in.CustomHTTPHeaders)
 	if !in.Verify.valid() {
 		p.add("Verify", string(in.Verify), "is not a level (use SIZE or READ_BACK)")
 	}

@@ -106,6 +106,9 @@ const patience = time.Minute
 // again decides whether a file that failed with err is tried again.
 func (e *engine) again(j *job, err error) verdict {
 	f, past, policy := &j.file.File, j.past, e.retryPolicy(j.partner)
+	if o, is := outstanding(err); is {
+		return verdict{again: true, delay: o.Again, failures: f.Failures, first: time.Unix(past.FirstFailure, 0)}
+	}
 	cause, now := CodeOf(err), j.now()
 	v := verdict{failures: f.Failures + 1, first: time.Unix(past.FirstFailure, 0)}
 	further := j.cameFurther()
@@ -121,7 +124,7 @@ func (e *engine) again(j *job, err error) verdict {
 	}
 	at := stepError{}
 	errors.As(err, &at)
-	if at.step == stepConnect || cause == PartnerBusy {
+	if at.step == stepConnect || cause == PartnerBusy || cause == UnableToConnect || cause == UnableToResolveHostname {
 		v.failures = f.Failures
 		v.again, v.delay = true, policy.delay(f.Attempts)
 		return v

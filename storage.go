@@ -82,6 +82,8 @@ type FileInfo struct {
 	Size    int64     // bytes
 	ModTime time.Time // zero if the storage does not say
 	ETag    string    // changes with the content; empty if the storage has none
+	// ContentType is the MIME type that the storage keeps with the file, if it does; it is no part of the identity.
+	ContentType string
 }
 
 // Identity tells versions of one file apart: the ETag, or else size and modification time. With neither ETag nor
@@ -113,6 +115,8 @@ type CreateOptions struct {
 	// ModTime is when the source was last changed, zero if that is not known. A storage that was asked to preserve it
 	// gives it to the delivered file as well as it can; it never fails a delivery.
 	ModTime time.Time
+	// Origin says which file of which transfer this is. A storage may leave it aside; Discard gets none.
+	Origin Origin
 }
 
 // CheckpointLost is the cause that Create reports when it cannot go on from a Checkpoint. It never reaches a result:

@@ -273,6 +273,9 @@ type StartFileTransferInput struct {
 	// LocalDirectoryPath is where retrieved files go in our storage. Required with RetrieveFilePaths.
 	LocalDirectoryPath string
 
+	// CustomHTTPHeaders go with the message of each file, over AS2 only: at most 50 (AWS: CustomHttpHeader).
+	CustomHTTPHeaders []CustomHTTPHeader `json:",omitempty"`
+
 	// The fields below are not AWS's.
 
 	// ClientToken makes the call repeatable: the same token with the same request returns the same TransferID, the
@@ -325,6 +328,9 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	info, err := c.connectorInfo(ctx, in.ConnectorID)
 	if err != nil {
 		return nil, err
+	}
+	if len(in.CustomHTTPHeaders) > 0 && !info.CustomHeaders {
+		return nil, invalid(InvalidField{"CustomHTTPHeaders", "", "are for AS2 connectors only (leave them out)"})
 	}
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}

@@ -154,6 +154,9 @@ func stepStatus(f *store.File) string {
 	case store.Cancelled:
 		return "CanceledTransfer"
 	case store.Failed, store.Waiting:
+		if f.Code == "" && f.State == store.Waiting { // for the partner's receipt
+			return "TransferOk"
+		}
 		return waarpCause(Code(f.Code), Code(f.Detail))
 	}
 	return "Unknown"
@@ -161,11 +164,13 @@ func stepStatus(f *store.File) string {
 
 // waarpCause is the name of Waarp's error code for a failure: that of the finer cause, or else of the published code.
 func waarpCause(code, detail Code) string {
-	if name, ok := waarpCauses[detail]; ok {
-		return name
-	}
-	if name, ok := waarpCauses[code]; ok {
-		return name
+	for _, c := range []Code{detail, code} {
+		if name, ok := waarpCauses[c]; ok {
+			return name
+		}
+		if name, ok := as2Codes[c]; ok {
+			return name
+		}
 	}
 	return "Unknown"
 }

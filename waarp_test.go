@@ -108,6 +108,9 @@ func TestEveryCodeHasAWaarpName(t *testing.T) {
 	for code := range publishedCodes {
 		require.NotEqual(t, "Unknown", waarpCause("", code), code)
 	}
+	require.Equal(t, "RemoteError", waarpCause(HTTPErrorResponse, HTTPServerError))
+	require.Equal(t, "MD5Error", waarpCause(MDNIntegrityCheckFailed, ""))
+	require.Equal(t, "TransferOk", stepStatus(&store.File{State: store.Waiting}), "the receipt is to come")
 	require.Equal(t, "FileNotAllowed", waarpCause(WriteFileError, PermissionDenied), "the finer cause counts")
 	require.Equal(t, "TransferError", waarpCause(WriteFileError, ""))
 	require.Equal(t, "TransferError", waarpCause(WriteFileError, "MY_OWN"), "an unknown one does not")

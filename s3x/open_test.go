@@ -22,6 +22,7 @@ func TestOpenInfo(t *testing.T) {
 		head := s.head(t, "a")
 		require.Equal(t, transfer.FileInfo{
 			Size: 10, ModTime: *head.LastModified, ETag: strings.Trim(*head.ETag, `"`),
+			ContentType: *head.ContentType,
 		}, source.Info())
 		require.NotEmpty(t, source.Info().ETag)
 		require.Equal(t, 7, source.Concurrency())

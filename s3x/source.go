@@ -64,7 +64,7 @@ func (s *Storage) Open(ctx context.Context, path string) (transfer.Source, error
 		return s.openByHead(ctx, at)
 	}
 	first.end = min(size, aws.ToInt64(out.ContentLength))
-	f := s.source(at, size, out.LastModified, out.ETag, out.VersionId)
+	f := s.source(at, size, out.LastModified, out.ETag, out.VersionId, out.ContentType)
 	f.streams.add(first)
 	return f, nil
 }
@@ -78,14 +78,16 @@ func (s *Storage) openByHead(ctx context.Context, at object) (transfer.Source, e
 	if head.ContentLength == nil {
 		return nil, because("open", at.path, transfer.ReadFileError, "the server does not say the size", nil)
 	}
-	return s.source(at, *head.ContentLength, head.LastModified, head.ETag, head.VersionId), nil
+	return s.source(at, *head.ContentLength, head.LastModified, head.ETag, head.VersionId, head.ContentType), nil
 }
 
-func (s *Storage) source(at object, size int64, modified *time.Time, etag, version *string) *source {
+func (s *Storage) source(at object, size int64, modified *time.Time, etag, version, contentType *string) *source {
 	f := &source{storage: s, at: at, etag: etag, info: transfer.FileInfo{
 		Size:    size,
 		ModTime: aws.ToTime(modified),
 		ETag:    strings.Trim(aws.ToString(etag), `"`),
+
+		ContentType: aws.ToString(contentType),
 	}}
 	if v := aws.ToString(version); v != "" && v != "null" {
 		f.version = version

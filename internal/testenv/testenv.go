@@ -1,6 +1,6 @@
 // Package testenv starts the real programs that tests run against: OpenSSH's sshd, an S3 server and PostgreSQL. Each
 // listens on a free loopback port, or a socket of its own, has its data in a temporary folder, and is stopped when the
-// tests end.
+// tests end. It finds those that tests start themselves: openssl and Java with Bouncy Castle.
 package testenv
 
 import (
