@@ -46,7 +46,7 @@ func (c *Connector) Connect(ctx context.Context) (transfer.Remote, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &remote{c}, nil
+	return &remote{c: c}, nil
 }
 
 // Close closes idle connections. Files under way are not harmed.
@@ -56,7 +56,10 @@ func (c *Connector) Close() error {
 }
 
 // remote is the partner, to whom files can be sent, and nothing else.
-type remote struct{ c *Connector }
+type remote struct {
+	transfer.NoDirectories
+	c *Connector
+}
 
 // Features says that nothing can be read back.
 func (r *remote) Features() transfer.Features {
