@@ -38,7 +38,7 @@
 // short or refuses is noticed), else of 32 KiB. One channel moves at most 2 MiB in a round trip (golang.org/x/crypto/ssh
 // downwards, OpenSSH upwards). So a file of more than 4 MiB, on a server 5 ms away or farther, is moved on several lanes at
 // once: up to four channels on its own connection, and two on each of the others that [Config.MaxConnections] allows, twelve
-// at most. A further lane of a file that is read counts only if size and time are those that were pinned. Where the server
+// at most; nearby, one of 128 MiB or more takes a second connection. A further lane of a file that is read counts only if size and time are those that were pinned. Where the server
 // refuses, or a further connection breaks, the file goes on with what is left.
 //
 // All that is done only on OpenSSH's own server, told by limits@openssh.com (since 8.5), because many others refuse to be
