@@ -45,16 +45,14 @@ $(STATICCHECK_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	rm -f bin/.staticcheck-* && touch $@
 
-<<<<<<< HEAD
 # AWS's JavaScript SDK, for one test of awsapi, where there is Node.js; without it that test is skipped.
 $(AWS_SDK_JS_STAMP):
 	@mkdir -p bin/node
 	if command -v npm >/dev/null; then npm install --prefix bin/node --no-save --no-audit --no-fund --ignore-scripts @aws-sdk/client-transfer@$(AWS_SDK_JS_VERSION) && touch $@; fi
-=======
+
 $(RCLONE_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/rclone/rclone@$(RCLONE_VERSION)
 	rm -f bin/.rclone-* && touch $@
->>>>>>> next
 
 torture: tools ## kill workers at random for two minutes (TORTURE=2m) between OpenSSH and S3, on SQLite and on PostgreSQL
 	TRANSFER_TEST_REQUIRE=1 TRANSFER_TORTURE=$(TORTURE) $(GO) test -v -count=1 -timeout 30m -run '^TestTorture$$' ./internal/endtoend
