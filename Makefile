@@ -14,6 +14,49 @@ TEST_FLAGS ?= -race -timeout 20m
 
 VERSITYGW_VERSION := v1.8.0
 STATICCHECK_VERSION := v0.8.2
+RCLONE_VERSION := v1.76.0
+AWS_SDK_JS_VERSION := 3.1138.0
+
+# A stamp says which version is in bin, built with which Go: staticcheck must not be older than the code it reads.
+GOVERSION := $(shell $(GO) env GOVERSION)
+VERSITYGW_STAMP := bin/.versitygw-$(VERSITYGW_VERSION)-$(GOVERSION)
+STATICCHECK_STAMP := bin/.staticcheck-$(STATICCHECK_VERSION)-$(GOVERSION)
+RCLONE_STAMP := bin/.rclone-$(RCLONE_VERSION)-$(GOVERSION)
+AWS_SDK_JS_STAMP := bin/node/.aws-sdk-js-$(AWS_SDK_JS_VERSION)
+
+.PHONY: help check lint vet staticcheck tidy examples test quick tools system-tools torture fuzz bench bench-tools bench-go bench-stores clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: lint tidy examples test ## everything; exactly what CI runs
+
+lint: vet staticcheck ## gofmt, go vet and staticcheck
+	@unformatted="$$($(GOFMT) -l .)"; if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck: $(STATICCHECK_STAMP)
+	bin/staticcheck ./...
+
+tidy: ## fail if go.mod or go.sum is not what `go mod tidy` makes of it
+	$(GO) mod tidy -diff
+
+examples: ## build the examples into bin and run the quickstart
+	$(GO) build -o bin/ ./examples/...
+	$(GO) run ./examples/quickstart
+
+test: tools ## all tests with the race detector; nothing may be skipped for want of a program
+	TRANSFER_TEST_REQUIRE=1 $(GO) test $(TEST_FLAGS) ./...
+
+quick: ## what can be tested with Go alone, and what that leaves out
+	@mkdir -p bin
+	$(GO) test -v ./... >bin/quick.log 2>&1 || { grep -vE '^ *(=== |--- PASS)' bin/quick.log; exit 1; }
+	@grep -E '^ok\s' bin/quick.log; grep -oE 'skipped: .*' bin/quick.log | sort | uniq -c || true
+
+tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) $(AWS_SDK_JS_STAMP) ## install what the tests and linters need: Debian packages, and programs into bin
+
 # sshd, PostgreSQL, openssl and Bouncy Castle on Java for the tests, a C compiler for the race detector; PEERS=1 adds what
 # bench compares with.
 system-tools:
@@ -45,14 +88,14 @@ $(STATICCHECK_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	rm -f bin/.staticcheck-* && touch $@
 
+$(RCLONE_STAMP):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/rclone/rclone@$(RCLONE_VERSION)
+	rm -f bin/.rclone-* && touch $@
+
 # AWS's JavaScript SDK, for one test of awsapi, where there is Node.js; without it that test is skipped.
 $(AWS_SDK_JS_STAMP):
 	@mkdir -p bin/node
 	if command -v npm >/dev/null; then npm install --prefix bin/node --no-save --no-audit --no-fund --ignore-scripts @aws-sdk/client-transfer@$(AWS_SDK_JS_VERSION) && touch $@; fi
-
-$(RCLONE_STAMP):
-	GOBIN=$(CURDIR)/bin $(GO) install github.com/rclone/rclone@$(RCLONE_VERSION)
-	rm -f bin/.rclone-* && touch $@
 
 torture: tools ## kill workers at random for two minutes (TORTURE=2m) between OpenSSH and S3, on SQLite and on PostgreSQL
 	TRANSFER_TEST_REQUIRE=1 TRANSFER_TORTURE=$(TORTURE) $(GO) test -v -count=1 -timeout 30m -run '^TestTorture$$' ./internal/endtoend
