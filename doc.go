@@ -70,6 +70,11 @@
 //	lastNight := client.ListTransfers().Partner("acme").Status(transfer.StatusInError).StartedAfter(yesterday)
 //	again, err := client.RetryTransfer(ctx, &transfer.RetryTransferInput{Files: &lastNight})
 //
+// # Protocols
+//
+// Partners speak SFTP (package sftpx) or AS2 (package as2x, which receives too). Packages awsapi and waarpapi serve a Client to
+// programs that speak AWS Transfer Family's or Waarp's protocol.
+//
 // # What is remembered
 //
 // The default Store lives in memory, and forgets everything when the program ends; packages store/sqlitestore and

@@ -58,8 +58,8 @@ type Config struct {
 	// ones, in steps of 1 MiB, because an S3 upload has 10,000 parts at most.
 	WindowSize int64
 
-	// WindowsPerFile is how many windows of one file are in memory at once, at most: one is hashed, the others are read
-	// and written, as many as each side takes at once (Source.Concurrency, Sink.Concurrency). Default 5. At a distance
+	// WindowsPerFile is how many windows of one file are in memory at once, at most. There are no more than source and
+	// sink take at once together (Source.Concurrency, Sink.Concurrency). Default 5. At a distance
 	// WindowSize times the windows that one side takes is what one file has under way in a round trip.
 	WindowsPerFile int
 
