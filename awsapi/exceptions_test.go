@@ -82,7 +82,7 @@ func TestInvalidRequestException(t *testing.T) {
 		ConnectorId: aws.String(acme), SendFilePaths: []string{"/a"}, CustomHttpHeaders: []types.CustomHttpHeader{{Key: aws.String("X-A"), Value: aws.String("b")}},
 	})
 	require.ErrorAs(t, err, &invalid)
-	require.Contains(t, *invalid.Message, "CustomHttpHeaders")
+	require.Contains(t, *invalid.Message, "AS2 connectors only")
 }
 
 // TestThrottlingException: the message that the model has no member for is there all the same.
