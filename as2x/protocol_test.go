@@ -169,6 +169,29 @@ func TestProtocol(t *testing.T) {
 	require.ErrorAs(t, err, &missing)
 }
 
+// TestProtocolWithoutTheProfile: a node that does not have it says so.
+func TestProtocolWithoutTheProfile(t *testing.T) {
+	t.Parallel()
+	shared := store.NewMemory()
+	clientOf := func(profiles Profiles) *transfer.Client {
+		client, err := transfer.New(transfer.Config{
+			Storage: transfer.NewMemory(), Store: shared, Protocols: map[string]transfer.Protocol{"https": Protocol(Config{}, profiles)},
+		})
+		require.NoError(t, err)
+		return client
+	}
+	has, lacks := &ourSide{client: clientOf(profilesOf(t))}, clientOf(Profiles{})
+	id := has.create(t, "https://partner.example", `{"LocalProfileId":"p-us","PartnerProfileId":"p-partner"}`)
+	out, err := lacks.DescribeConnector(t.Context(), &transfer.DescribeConnectorInput{ConnectorID: id})
+	require.NoError(t, err)
+	require.Equal(t, transfer.ConnectorErrored, out.Connector.Status)
+	require.Contains(t, out.Connector.ErrorMessage, `ProtocolConfig.LocalProfileId "p-us" is not known`)
+	_, err = lacks.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{
+		ConnectorID: id, SendFilePaths: []string{"/a"}, CustomHTTPHeaders: []transfer.CustomHTTPHeader{{Key: "X-Route"}},
+	})
+	require.ErrorContains(t, err, "CustomHTTPHeaders are for a connector that this client cannot work with")
+}
+
 // TestProtocolChecks names what is wrong as the definition has it.
 func TestProtocolChecks(t *testing.T) {
 	t.Parallel()
