@@ -8,8 +8,9 @@ import (
 // ConnectorDefinition describes a partner in plain data, kept in the Store, so that every Client over it works with the
 // same. Secrets are not part of it: it names them (SftpConnectorConfig.UserSecretID). Texts have one line each.
 type ConnectorDefinition struct {
-	// URL is the partner's server, such as "sftp://sftp.example.com" or "sftp://sftp.example.com:2222", without user,
-	// password, path and query; up to 255 characters. Its scheme chooses one of Config.Protocols. Required.
+	// URL is the partner's server, such as "sftp://sftp.example.com:2222" or "https://as2.example.com/receive", without user
+	// and password, and for SFTP without path and query; up to 255 characters. Its scheme chooses one of Config.Protocols.
+	// Required.
 	URL string
 
 	// SftpConfig is what a connector with the scheme "sftp" needs. Required for those, refused for others.

@@ -141,6 +141,26 @@ func printable(text string) string {
 	return shorten(text, maxMessage)
 }
 
+// takesHeaders refuses headers for a connector that has no use for them. Of one in the Store only its Protocol knows.
+func (c *Client) takesHeaders(ctx context.Context, id string, info ConnectorInfo) error {
+	if _, ok := c.cfg.Connectors[id]; !ok {
+		_, d, err := c.definition(ctx, id)
+		if err != nil {
+			return err
+		}
+		opened, err := c.cfg.open(&d)
+		if err != nil {
+			return invalid(InvalidField{"CustomHTTPHeaders", "", "are for a connector that this client cannot work with: " + err.Error()})
+		}
+		defer func() { _ = opened.Close() }()
+		info = opened.Info()
+	}
+	if !info.CustomHeaders {
+		return invalid(InvalidField{"CustomHTTPHeaders", "", "are for AS2 connectors only (leave them out)"})
+	}
+	return nil
+}
+
 // connectorInfo describes a connector that files may be started for.
 func (c *Client) connectorInfo(ctx context.Context, id string) (ConnectorInfo, error) {
 	if configured, ok := c.cfg.Connectors[id]; ok {

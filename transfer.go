@@ -329,8 +329,10 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if err != nil {
 		return nil, err
 	}
-	if len(in.CustomHTTPHeaders) > 0 && !info.CustomHeaders {
-		return nil, invalid(InvalidField{"CustomHTTPHeaders", "", "are for AS2 connectors only (leave them out)"})
+	if len(in.CustomHTTPHeaders) > 0 {
+		if err := c.takesHeaders(ctx, in.ConnectorID, info); err != nil {
+			return nil, err
+		}
 	}
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}

@@ -53,17 +53,20 @@ func ParseAWSConfig(text []byte) (AWSConfig, error) {
 // Apply returns base, such as what is the same for all partners, with what a says: profiles and BasicAuth replace those of
 // base, other values where a has them. New checks the result. Errors name each id that profiles do not know.
 func (a AWSConfig) Apply(base Config, profiles Profiles) (Config, error) {
-	c := base
 	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("as2x: As2ConnectorConfig."+format, args...))
-	}
+	c := a.apply(base, profiles, func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("as2x: As2ConnectorConfig."+field+" "+format, args...))
+	})
+	return c, errors.Join(errs...)
+}
+
+func (a AWSConfig) apply(c Config, profiles Profiles, wrong wrongFunc) Config {
 	var ok bool
 	if c.Local, ok = profiles.Local[a.LocalProfileID]; !ok {
-		wrong("LocalProfileId %q is not known (add it to Profiles.Local)", a.LocalProfileID)
+		wrong("LocalProfileId", "%q is not known (add it to Profiles.Local)", a.LocalProfileID)
 	}
 	if c.Partner, ok = profiles.Partner[a.PartnerProfileID]; !ok {
-		wrong("PartnerProfileId %q is not known (add it to Profiles.Partner)", a.PartnerProfileID)
+		wrong("PartnerProfileId", "%q is not known (add it to Profiles.Partner)", a.PartnerProfileID)
 	}
 	override(&c.MessageSubject, a.MessageSubject)
 	override(&c.Compression, a.Compression)
@@ -79,16 +82,16 @@ func (a AWSConfig) Apply(base Config, profiles Profiles) (Config, error) {
 	case "ENABLED", "DISABLED":
 		c.PreserveContentType = a.PreserveContentType == "ENABLED"
 	default:
-		wrong("PreserveContentType is %q (use ENABLED or DISABLED)", a.PreserveContentType)
+		wrong("PreserveContentType", "is %q (use ENABLED or DISABLED)", a.PreserveContentType)
 	}
 	c.BasicAuth = nil
 	if a.BasicAuthSecretID != "" {
 		c.BasicAuth = profiles.basicAuth(a.BasicAuthSecretID)
 		if profiles.Secret == nil {
-			wrong("BasicAuthSecretId is %q, and Profiles.Secret is nil (set it)", a.BasicAuthSecretID)
+			wrong("BasicAuthSecretId", "is %q, and Profiles.Secret is nil (set it)", a.BasicAuthSecretID)
 		}
 	}
-	return c, errors.Join(errs...)
+	return c
 }
 
 func override[T comparable](field *T, value T) {

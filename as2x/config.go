@@ -129,9 +129,13 @@ func setDefault[T comparable](field *T, value T) {
 // validate names every wrong field, with the fix.
 func (c Config) validate() error {
 	var errs []error
-	wrong := func(field, format string, args ...any) {
+	c.check(func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("as2x: Config."+field+" "+format, args...))
-	}
+	})
+	return errors.Join(errs...)
+}
+
+func (c Config) check(wrong wrongFunc) {
 	c.Local.check(wrong, "Local")
 	c.Partner.check(wrong, "Partner")
 	c.validateURLs(wrong)
@@ -145,7 +149,6 @@ func (c Config) validate() error {
 			wrong("Headers", "has %q, which is AS2's own (leave it out)", name)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // maxURL is AWS's limit of AsyncMdnConfig.Url.

@@ -11,6 +11,9 @@
 // a partner who missed nothing delivers once. Retrieving is not part of AS2: such files fail with
 // UNSUPPORTED_OPERATION_ERROR. A partner gets a file's name and no path: RemoteDirectoryPath and Overwrite mean nothing.
 //
+// [Protocol] makes the same of definitions in a Store (transfer.Client.CreateConnector), where AWS's As2ConnectorConfig names
+// profiles that the program has.
+//
 // With Config.Results, two files are written beside each file sent, as AWS does:
 // processed/NAME.TRANSFERID.MESSAGEID.EXT.json and .mdn, or the same in failed/.
 //

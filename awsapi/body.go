@@ -14,11 +14,6 @@ const firstPiece = 4 << 10
 // readBody reads the body within MaxBody and MaxBodies. A buffer grows with what has come, not with what was promised,
 // so that a slow client holds little. The caller gives back what is held, also with an error.
 func (h *handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, held int64, err error) {
-	defer func() {
-		if err != nil {
-			w.Header().Set("Connection", "close") // or the server would read on
-		}
-	}()
 	if r.ContentLength > h.cfg.MaxBody {
 		return nil, 0, tooLarge()
 	}

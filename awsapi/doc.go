@@ -13,9 +13,11 @@
 // ours are wider. Some members mean less than with AWS:
 //
 //   - AccessRole, LoggingRole and IpAddressType have no effect; the roles are kept and returned.
-//   - EgressConfig is refused, and so are CustomHttpHeaders.
+//   - EgressConfig is refused.
+//   - CustomHttpHeaders are at most 50, and refused for connectors that take none: all but AS2's.
 //   - As2Config is the ProtocolConfig of a connector whose URL has another scheme than sftp, in AWS's JSON; a Protocol of
-//     transfer.Config has to know it.
+//     transfer.Config has to know it, such as as2x.Protocol. There are no operations for profiles and certificates: the
+//     program gives them to that Protocol, under the ids that As2Config names.
 //   - ResourceExistsException, which two operations model, is never given.
 //
 // # Signatures

@@ -78,11 +78,13 @@ func TestInvalidRequestException(t *testing.T) {
 	err = list(s, t, sdk.ListFileTransferResultsInput{TransferId: out.TransferId, NextToken: aws.String("bad")})
 	require.ErrorAs(t, err, &invalid, "this operation has no InvalidNextTokenException")
 
-	_, err = s.sdk.StartFileTransfer(t.Context(), &sdk.StartFileTransferInput{
-		ConnectorId: aws.String(acme), SendFilePaths: []string{"/a"}, CustomHttpHeaders: []types.CustomHttpHeader{{Key: aws.String("X-A"), Value: aws.String("b")}},
-	})
-	require.ErrorAs(t, err, &invalid)
-	require.Contains(t, *invalid.Message, "CustomHttpHeaders")
+	for _, id := range []*string{aws.String(acme), createSFTP(t, s)} {
+		_, err = s.sdk.StartFileTransfer(t.Context(), &sdk.StartFileTransferInput{
+			ConnectorId: id, SendFilePaths: []string{"/a"}, CustomHttpHeaders: []types.CustomHttpHeader{{Key: aws.String("X-A"), Value: aws.String("b")}},
+		})
+		require.ErrorAs(t, err, &invalid)
+		require.Contains(t, *invalid.Message, "AS2 connectors only")
+	}
 }
 
 // TestThrottlingException: the message that the model has no member for is there all the same.

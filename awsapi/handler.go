@@ -71,27 +71,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve does what the request asks for, once it is known to be whole and signed.
 func (h *handler) serve(control *http.ResponseController, w http.ResponseWriter, r *http.Request) (any, error) {
-	name, op, err := route(r)
+	q, err := h.receive(w, r)
+	defer h.bodies.give(q.held)
 	if err != nil {
-		return nil, err
-	}
-	var who *claim
-	if !h.open {
-		if who, err = h.begin(r.Context(), r, time.Now()); err != nil {
-			return nil, err
-		}
-	}
-	body, held, err := h.readBody(w, r)
-	defer h.bodies.give(held)
-	if err != nil {
+		leaveBody(control, w, r)
 		return nil, err
 	}
 	// What the server does from here on, such as noticing that the client is gone, has no deadline of ours.
 	_ = control.SetReadDeadline(time.Time{})
-	if err := h.admit(r, who, name, body); err != nil {
+	if err := h.admit(r, q.who, q.name, q.body); err != nil {
 		return nil, err
 	}
-	request, err := op.parse(body, h.cfg.Strict)
+	request, err := q.op.parse(q.body, h.cfg.Strict)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +92,43 @@ func (h *handler) serve(control *http.ResponseController, w http.ResponseWriter,
 	defer h.requests.give(1)
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
 	defer cancel()
-	return op.do(withInvocation(ctx, r, who), h, request)
+	return q.op.do(withInvocation(ctx, r, q.who), h, request)
+}
+
+// lingering is how long a body that nobody wants may still come: closing a connection with bytes unread may take the answer
+// away from a client that is sending.
+const lingering = 500 * time.Millisecond
+
+// leaveBody has the server answer before the rest of the body came, and then end the connection.
+func leaveBody(control *http.ResponseController, w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		return
+	}
+	w.Header().Set("Connection", "close") // or the server would read first, and answer then
+	_ = control.SetReadDeadline(time.Now().Add(lingering))
+}
+
+// received is a request whose body was read.
+type received struct {
+	name string
+	op   operation
+	who  *claim // nil: nobody has to sign
+	body []byte
+	held int64 // of handler.bodies, to be given back
+}
+
+// receive reads a request, unless its header says already that it is to be refused.
+func (h *handler) receive(w http.ResponseWriter, r *http.Request) (q received, err error) {
+	if q.name, q.op, err = route(r); err != nil {
+		return q, err
+	}
+	if !h.open {
+		if q.who, err = h.begin(r.Context(), r, time.Now()); err != nil {
+			return q, err
+		}
+	}
+	q.body, q.held, err = h.readBody(w, r)
+	return q, err
 }
 
 // admit verifies who has sent the request, and whether they may.

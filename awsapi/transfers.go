@@ -25,20 +25,26 @@ type startFileTransferResponse struct {
 }
 
 func (h *handler) startFileTransfer(ctx context.Context, in *startFileTransferRequest) (*startFileTransferResponse, error) {
-	if len(in.CustomHTTPHeaders) > 0 {
-		return nil, invalid("CustomHttpHeaders are for AS2 connectors only (leave them out)")
-	}
 	out, err := h.startOnce(ctx, &transfer.StartFileTransferInput{
 		ConnectorID:         value(in.ConnectorID),
 		SendFilePaths:       in.SendFilePaths,
 		RetrieveFilePaths:   in.RetrieveFilePaths,
 		LocalDirectoryPath:  value(in.LocalDirectoryPath),
 		RemoteDirectoryPath: value(in.RemoteDirectoryPath),
+		CustomHTTPHeaders:   customHeaders(in.CustomHTTPHeaders),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &startFileTransferResponse{out.TransferID}, nil
+}
+
+func customHeaders(given []httpHeader) []transfer.CustomHTTPHeader {
+	headers := make([]transfer.CustomHTTPHeader, len(given))
+	for i, h := range given {
+		headers[i] = transfer.CustomHTTPHeader{Key: value(h.Key), Value: value(h.Value)}
+	}
+	return headers
 }
 
 type listFileTransferResultsRequest struct {
