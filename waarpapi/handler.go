@@ -127,9 +127,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := h.answer(ctx, r, in)
 	if r.ProtoMajor == 1 && r.ContentLength != 0 && !in.ended {
 		a = a.with("Connection", "close") // else the server would read the rest before it sends the answer
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering))
 	}
 	h.send(w, a)
 }
+
+// lingering is how long a body that nobody wants may still come: closing a connection with bytes unread may take the answer
+// away from a client that is sending.
+const lingering = 500 * time.Millisecond
 
 // body is a request's, which knows whether it was read to its end.
 type body struct {
