@@ -26,7 +26,7 @@ func main() {
 	}
 	log.SetFlags(0)
 	// a closed pipe or terminal must not leave servers behind either
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	m, err := parse(os.Args[1:])
 	if err == nil {
