@@ -25,8 +25,10 @@ type bufferedConn struct {
 	broken atomic.Bool
 	ready  atomic.Bool // the session is made
 
-	mu    sync.Mutex // guards the fields below, and Conn's Write
-	first []byte     // of a packet whose rest is about to come
+	mu    sync.Mutex  // guards the fields below, and Conn's Write
+	first []byte      // of a packet whose rest is about to come
+	pair  [2][]byte   // first and the rest
+	both  net.Buffers // of pair, as far as they are not written
 	timer *time.Timer
 	err   error // of writing first on its own
 }
@@ -53,9 +55,10 @@ func (c *bufferedConn) Write(p []byte) (int, error) {
 	case c.err != nil:
 		return 0, c.err
 	case len(c.first) > 0:
-		both := net.Buffers{c.first, p}
+		c.pair = [2][]byte{c.first, p}
+		c.both = c.pair[:]
 		c.first = c.first[:0]
-		if _, err := both.WriteTo(c.Conn); err != nil {
+		if _, err := c.both.WriteTo(c.Conn); err != nil {
 			return 0, err
 		}
 		return len(p), nil
