@@ -92,10 +92,12 @@ $(RCLONE_STAMP):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/rclone/rclone@$(RCLONE_VERSION)
 	rm -f bin/.rclone-* && touch $@
 
-# AWS's JavaScript SDK, for one test of awsapi, where there is Node.js; without it that test is skipped.
+# AWS's JavaScript SDK, for one test of awsapi, where there are Node.js and npm; without them that test is skipped.
 $(AWS_SDK_JS_STAMP):
 	@mkdir -p bin/node
-	if command -v npm >/dev/null; then npm install --prefix bin/node --no-save --no-audit --no-fund --ignore-scripts @aws-sdk/client-transfer@$(AWS_SDK_JS_VERSION) && touch $@; fi
+	@if ! command -v npm >/dev/null; then echo "no npm: the test with AWS's JavaScript SDK will be skipped"; \
+	elif npm install --prefix bin/node --no-save --no-audit --no-fund --ignore-scripts @aws-sdk/client-transfer@$(AWS_SDK_JS_VERSION); then touch $@; \
+	else echo "npm cannot install it: the test with AWS's JavaScript SDK will be skipped"; fi
 
 torture: tools ## kill workers at random for two minutes (TORTURE=2m) between OpenSSH and S3, on SQLite and on PostgreSQL
 	TRANSFER_TEST_REQUIRE=1 TRANSFER_TORTURE=$(TORTURE) $(GO) test -v -count=1 -timeout 30m -run '^TestTorture$$' ./internal/endtoend
