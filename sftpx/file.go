@@ -178,8 +178,8 @@ const (
 	// laneWrites is how much a lane may have to be acknowledged where there are several: more would wait for the channel's
 	// window, and hold up the other lanes.
 	laneWrites = channelWindow - 255<<10
-	// laneBytes is how much of one file a lane may have under way otherwise. Nearby, half of it: what a server has to read
-	// ahead of what it can send leaves the processor's cache, and costs both sides a third more.
+	// laneBytes is how much of one file a lane may have under way otherwise. Nearby, half of it for downloads: asking for
+	// more makes them slower (BenchmarkDownload), as the server reads far ahead of what it can send.
 	laneBytes = 2 * channelWindow
 )
 
