@@ -59,7 +59,9 @@ func (c command) run(ctx context.Context) (u usage, err error) {
 	err = cmd.Wait()
 	u.wall = time.Since(began)
 	close(ended)
-	u.memory = <-peak
+	if u.memory = <-peak; u.memory == 0 { // it ended before the first look
+		u.memory = maxResident(cmd.ProcessState)
+	}
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if err != nil {
 		text, _ := os.ReadFile(said.Name())
@@ -117,6 +119,14 @@ func residentPeak(pid int) int64 {
 	}
 	kilobytes, _ := strconv.ParseInt(fields[0], 10, 64)
 	return kilobytes << 10
+}
+
+// maxResident is the ru_maxrss of a process that has ended, in bytes.
+func maxResident(s *os.ProcessState) int64 {
+	if r, ok := s.SysUsage().(*syscall.Rusage); ok {
+		return r.Maxrss << 10
+	}
+	return 0
 }
 
 // addChildren adds the children of the processes in peaks.
