@@ -22,6 +22,8 @@ type ConnectorInfo struct {
 
 	Retry *RetryPolicy // for this partner; nil means Config.Retry
 
+	Limits *Limits // for this partner, on each node; nil means none
+
 	CustomHeaders bool // it takes StartFileTransferInput.CustomHTTPHeaders
 }
 

@@ -19,6 +19,10 @@ type Directories interface {
 	// MovePath gives a file or a directory another path on the same server. Where something is at the new path it fails
 	// with FileExists, as far as that can be known before.
 	MovePath(ctx context.Context, from, to string) error
+
+	// MakeDirectory makes a directory, and those above it that are missing. One that is there already is no error. A
+	// storage that has no directories of its own (S3) does nothing.
+	MakeDirectory(ctx context.Context, path string) error
 }
 
 // DirectoryEntry is one name in a directory. It comes from the other side: hostile input.
@@ -48,4 +52,9 @@ func (NoDirectories) RemovePath(_ context.Context, path string) error {
 // MovePath implements [Directories].
 func (NoDirectories) MovePath(_ context.Context, from, _ string) error {
 	return &Error{Op: "move", Path: from, Code: UnsupportedOperationError}
+}
+
+// MakeDirectory implements [Directories].
+func (NoDirectories) MakeDirectory(_ context.Context, path string) error {
+	return &Error{Op: "make directory", Path: path, Code: UnsupportedOperationError}
 }

@@ -118,3 +118,11 @@ func (m *Memory) MovePath(ctx context.Context, from, to string) error {
 	}
 	return nil
 }
+
+// MakeDirectory does nothing: directories are there while files are below them.
+func (m *Memory) MakeDirectory(ctx context.Context, path string) error {
+	if _, err := localPath(path); err != nil {
+		return failure("make directory", path, err)
+	}
+	return ctx.Err()
+}

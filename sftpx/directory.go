@@ -243,3 +243,11 @@ func (r *remote) MovePath(ctx context.Context, from, to string) error {
 	}
 	return r.s.request(ctx, "move", from, func() error { return r.s.client.Rename(from, to) })
 }
+
+// MakeDirectory makes what is missing of the path, each directory with a request of its own.
+func (r *remote) MakeDirectory(ctx context.Context, path string) error {
+	if err := checkPath("make directory", path); err != nil {
+		return err
+	}
+	return r.s.request(ctx, "make directory", path, func() error { return r.s.client.MkdirAll(path) })
+}

@@ -75,9 +75,19 @@ type Operations interface {
 	// come.
 	GetOperation(ctx context.Context, id string) (Operation, error)
 
+	// ListOperations returns operations, the newest first by id.
+	ListOperations(ctx context.Context, q OperationQuery) ([]Operation, error)
+
 	// PurgeOperations removes up to limit operations that began at least so long ago and whose Until has come, and
 	// returns how many.
 	PurgeOperations(ctx context.Context, olderThan time.Duration, limit int) (int, error)
+}
+
+// OperationQuery selects operations.
+type OperationQuery struct {
+	ConnectorID string // of this connector; empty for all
+	Before      string // an id: those that are older; empty for all
+	Limit       int    // at most so many; 0 for all
 }
 
 // Operation is one request to a partner.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -26,6 +27,10 @@ import (
 // Updated, or a transfer or a follow id, also in some states; otherwise at all of the smallest set. Lists and counts
 // hold off writers while they look, and end with ctx.
 type Memory struct {
+	Duties
+	Journal
+	Ledger
+
 	mu        sync.RWMutex // guards all fields below and everything that they lead to
 	closed    bool
 	transfers map[string]*transfer // by id
@@ -188,4 +193,9 @@ func (m *Memory) queue(connectorID string) *queue {
 		m.queues[connectorID] = q
 	}
 	return q
+}
+
+// ListOperations implements [Operations].
+func (*Memory) ListOperations(context.Context, OperationQuery) ([]Operation, error) {
+	return nil, errors.ErrUnsupported
 }

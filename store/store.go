@@ -59,8 +59,9 @@ type Store interface {
 	// A file is ready if it is Queued, Waiting or Interrupted and its ReadyAt has come, or if it is Running under a
 	// lease that has expired. Only files of the connectors named in r.Limits are claimed, and never so many that
 	// more files of a connector run under live leases, over all workers, than its limit. Connectors take turns, one
-	// file each, so that the backlog of one does not hold up another; within a connector the file that has been
-	// ready longest comes first, ties by id.
+	// file each, so that the backlog of one does not hold up another; within a connector files of higher Priority come
+	// first, of one Priority the file that has been ready longest, ties by id. Of a connector named in r.Most no more
+	// files than that are claimed in this call.
 	// A file whose lease expired counts as ready from that moment on. The turns of connectors need not be remembered
 	// from call to call, but no connector may come last each time. The limit is never exceeded by claiming; it may be
 	// when a lease that had expired is extended after all.
@@ -106,6 +107,9 @@ type Store interface {
 
 	Connectors
 	Operations
+	Duties
+	Journal
+	Ledger
 
 	// Watch returns a channel that receives after something of this topic happened: a hint that saves waiting for
 	// the next poll. Hints may be merged, late, missing or spurious. The channel is never closed; what stands
@@ -129,6 +133,10 @@ const (
 	FilesWanted
 	// ConnectorsChanged: a connector was created, updated or deleted.
 	ConnectorsChanged
+	// EventsAppended: a stream has events that it had not.
+	EventsAppended
+	// DutiesChanged: a duty was created or given up, and may be due.
+	DutiesChanged
 )
 
 // Transfer is one StartFileTransfer call.
@@ -153,7 +161,18 @@ type NewFile struct {
 	TargetPath string
 	StartAt    time.Time // zero: at once
 	Parent     int64     // the finished file that this one repeats; 0: none
+	Priority   Priority
 }
+
+// Priority says which of a connector's files come first. The numbers are kept by durable stores.
+type Priority int8
+
+// Priorities, in three steps. The zero value is the one in the middle.
+const (
+	Low    Priority = -1
+	Normal Priority = 0
+	High   Priority = 1
+)
 
 // File is one row: one file of one transfer, the unit of leasing, retrying, resuming and reporting.
 type File struct {
@@ -194,6 +213,7 @@ type Progress struct {
 	Checkpoint []byte
 	SHA256     []byte // of the content, once it was delivered
 	Skipped    bool   // done without moving it: the target was there and the policy is to skip
+	Task       int    // index of the task in the chain of its Phase (Waarp's step); of a file that failed, of the task that did
 	Failures   int    // attempts that failed; the worker counts them
 }
 
@@ -213,6 +233,7 @@ type ClaimRequest struct {
 	Max    int
 	Lease  time.Duration
 	Limits map[string]int // by connector id: files running at once over all workers; others are not claimed
+	Most   map[string]int // by connector id: files to claim now at most; those that are missing have no such bound
 }
 
 // Claimed is a leased file together with its transfer's request.
@@ -232,6 +253,8 @@ type Change struct {
 	Delay time.Duration
 	Progress
 	Failure
+	Note  []byte       // for the FileFinished events, where the change makes the file final
+	Enter *LedgerEntry // for the Ledger, where the file becomes Done; FileID and At are the store's
 }
 
 // ControlRequest asks for a change of state on behalf of a user.
@@ -291,13 +314,18 @@ func (s State) String() string {
 }
 
 // Phase is the part of its work that a running file is in, or the last one that it entered. The numbers are kept by
-// durable stores; those missing here are kept free for tasks before, after and on failure.
+// durable stores.
 type Phase uint8
 
 // Phases of a file.
 const (
 	PhaseNone     Phase = 0 // never started
 	PhaseConnect  Phase = 1
+	PhaseBefore   Phase = 2 // tasks before the transfer
 	PhaseData     Phase = 3
 	PhaseFinalize Phase = 4 // check, rename, publish
+	PhaseAfter    Phase = 5 // tasks after the transfer
+	// PhaseErrors is added to the phase that failed while the tasks run that follow an error. A file that has failed for
+	// good has the phase that failed.
+	PhaseErrors Phase = 8
 )

@@ -29,6 +29,11 @@ func (r *remote) MovePath(ctx context.Context, from, to string) error {
 	return r.ask(ctx, OpMovePath, from, func() error { return r.connector.directories().MovePath(ctx, from, to) })
 }
 
+// MakeDirectory makes a directory of the partner's storage.
+func (r *remote) MakeDirectory(ctx context.Context, path string) error {
+	return r.ask(ctx, OpMakeDirectory, path, func() error { return r.connector.directories().MakeDirectory(ctx, path) })
+}
+
 func (r *remote) ask(ctx context.Context, op Op, path string, do func() error) error {
 	if err := r.begin(op.String(), path); err != nil {
 		return err

@@ -28,12 +28,13 @@ const (
 	OpListDirectory
 	OpRemovePath
 	OpMovePath
+	OpMakeDirectory
 	storageOps = iota
 )
 
 var opNames = [storageOps]string{
 	"Open", "ReadWindow", "CloseSource", "Create", "WriteWindow", "Commit", "Abort", "CloseSink", "Connect",
-	"CloseRemote", "ListDirectory", "RemovePath", "MovePath",
+	"CloseRemote", "ListDirectory", "RemovePath", "MovePath", "MakeDirectory",
 }
 
 // String names the calls, such as "Open|Create".

@@ -74,6 +74,10 @@ func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s
 
 // Store is a [store.Store] in PostgreSQL. Open makes one.
 type Store struct {
+	store.Duties
+	store.Journal
+	store.Ledger
+
 	pool   *pgxpool.Pool
 	schema string
 	sql    statements
@@ -193,4 +197,9 @@ func hasCode(err error, codes ...string) bool {
 		}
 	}
 	return false
+}
+
+// ListOperations implements [store.Operations].
+func (*Store) ListOperations(context.Context, store.OperationQuery) ([]store.Operation, error) {
+	return nil, errors.ErrUnsupported
 }
