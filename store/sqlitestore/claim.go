@@ -4,13 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// Claim implements [store.Store]. Connectors without work cost two looks into an index each.
+// Claim implements [store.Store]. Connectors without work cost two looks into an index each for each
+// priority.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
 	var claimed []store.Claimed
 	err := s.write(ctx, "claim files", r.Max, func(ctx context.Context, w *writer, now micros) error {
@@ -32,9 +35,10 @@ const isReady = "state <> 2 AND state <> 4 AND state < 6"
 
 // ready is a file that can be claimed, since when, and what it is so far.
 type ready struct {
-	id    int64
-	since int64
-	state store.State
+	priority store.Priority
+	id       int64
+	since    int64
+	state    store.State
 }
 
 // connector is one that has files to claim.
@@ -44,10 +48,13 @@ type connector struct {
 }
 
 // connectorsText finds the connectors of a JSON list that have files to claim, and how many of theirs are live.
-const connectorsText = `SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND lease_until > ?1)
+const connectorsText = `SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND ` + anyPriority + ` AND lease_until > ?1)
 	FROM json_each(?2)
-	WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND ` + isReady + ` AND ready_at <= ?1)
-	OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND lease_until <= ?1)`
+	WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND ` + isReady + ` AND ` + anyPriority + ` AND ready_at <= ?1)
+	OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND ` + anyPriority + ` AND lease_until <= ?1)`
+
+// anyPriority has SQLite look into a range of an index for each.
+const anyPriority = "priority IN (0, 1, -1)"
 
 // connectors returns those of limits that have files to claim: one statement, however many have none.
 func (w *writer) connectors(limits map[string]int, now micros) ([]connector, error) {
@@ -84,6 +91,9 @@ func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([
 	var lines [][]ready
 	for _, c := range found {
 		room := min(r.Limits[c.name]-c.live, r.Max)
+		if most, bound := r.Most[c.name]; bound {
+			room = min(room, most)
+		}
 		if room <= 0 {
 			continue
 		}
@@ -100,18 +110,25 @@ func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([
 	return lines, nil
 }
 
-// lineText merges two ranges of indexes, so that it reads no more than it returns.
-const lineText = `SELECT id, ready_at AS since, state FROM files INDEXED BY files_ready WHERE connector = ?1 AND ` + isReady + ` AND ready_at <= ?2
-	UNION ALL
-	SELECT id, lease_until, state FROM files INDEXED BY files_leased WHERE connector = ?1 AND state = 2 AND lease_until <= ?2
-	ORDER BY since, id LIMIT ?3`
+// lineText merges two ranges of indexes for each priority, so that it reads no more than it returns.
+var lineText = func() string {
+	var ranges []string
+	for _, p := range []store.Priority{store.High, store.Normal, store.Low} {
+		ranges = append(ranges, fmt.Sprintf(`SELECT priority, id, ready_at AS since, state FROM files INDEXED BY files_ready
+			WHERE connector = ?1 AND `+isReady+` AND priority = %[1]d AND ready_at <= ?2
+			UNION ALL SELECT priority, id, lease_until, state FROM files INDEXED BY files_leased
+			WHERE connector = ?1 AND state = 2 AND priority = %[1]d AND lease_until <= ?2`, p))
+	}
+	return strings.Join(ranges, " UNION ALL ") + " ORDER BY priority DESC, since, id LIMIT ?3"
+}()
 
-// line returns up to room files of one connector that may be claimed now, the one that has been ready longest first.
+// line returns up to room files of one connector that may be claimed now: those of higher priority first, of one priority
+// the one that has been ready longest.
 func (w *writer) line(connector string, room int, now micros) ([]ready, error) {
 	var line []ready
 	err := w.each(lineText, []any{connector, int64(now), room}, func(rows *sql.Rows) error {
 		var r ready
-		err := rows.Scan(&r.id, &r.since, &r.state)
+		err := rows.Scan(&r.priority, &r.id, &r.since, &r.state)
 		line = append(line, r)
 		return err
 	})
