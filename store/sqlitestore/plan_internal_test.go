@@ -114,9 +114,9 @@ func TestLitterPlan(t *testing.T) {
 func TestClaimAndPurgePlans(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	found := plan(t, s, lineText, []any{"acme", 0, 10})
-	require.Equal(t, 3, strings.Count(found, "files_ready (connector=? AND priority=? AND ready_at<?)"), found)
-	require.Equal(t, 3, strings.Count(found, "files_leased (connector=? AND priority=? AND lease_until<?)"), found)
+	found := plan(t, s, lineText, []any{"acme", 0, 0, 10})
+	require.Contains(t, found, "files_ready (connector=? AND priority=? AND ready_at<?)")
+	require.Contains(t, found, "files_leased (connector=? AND priority=? AND lease_until<?)")
 	require.NotContains(t, found, "TEMP B-TREE")
 	text, args := oldestText(store.PurgeRequest{States: store.States(), Max: 10}, 0)
 	found = plan(t, s, text, args)
