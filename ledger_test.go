@@ -1,6 +1,7 @@
 package transfer_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -127,5 +128,28 @@ func TestLedgerThatCannotBeAskedIsAskedAgain(t *testing.T) {
 		r := b.ledgered(transfer.LedgerSkip)
 		require.Equal(t, transfer.TransferTableStatusCompleted, r.StatusCode, r.FailureMessage)
 		require.Equal(t, 2, r.Attempts)
+	})
+}
+
+// TestLedgerOfAFileWithTasks: the ledger is written once the tasks after the transfer are done, by whichever attempt.
+func TestLedgerOfAFileWithTasks(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		failed := false
+		once := transfer.Call("once", true, func(context.Context, *transfer.TaskFile) error {
+			if !failed {
+				failed = true
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		b := setup(t, policy(transfer.RetryPolicy{MaxAttempts: 3}), func(c *transfer.Config) {
+			c.Rules = map[string]transfer.Rule{"orders": {Ledger: transfer.LedgerSkip, After: []transfer.Task{once}}}
+		})
+		b.local.WriteFile("a.bin", content(1, 2500))
+		send := transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}, RuleName: "orders"}
+		first := b.run(send)[0]
+		require.Equal(t, transfer.TransferTableStatusCompleted, first.StatusCode, first.FailureMessage)
+		require.Equal(t, 2, first.Attempts)
+		require.True(t, b.run(send)[0].Skipped)
 	})
 }
