@@ -34,7 +34,7 @@ type Delivery struct {
 	FailIfChanged bool
 
 	// Ledger says what becomes of a file that was transferred before, in the same version, whoever asked for it. With
-	// LedgerSkip it is not started at all, as far as size and time tell; the engine decides about the others.
+	// LedgerSkip and LedgerSkipContent it is not started at all, as far as size and time tell; the engine decides about the others.
 	Ledger transfer.LedgerPolicy
 }
 
@@ -76,7 +76,7 @@ func newFlow(s Selection, d Delivery, rule func(string) (transfer.Rule, bool), w
 func (f *flow) confine(source string, wrong wrongFunc) {
 	below := path.Clean("/" + f.Directory)
 	wrong(leavesDirectory(f.Directory), "Directory is %q, which leaves SourceDirectory %q of rule %q (use a path below it)", shorten(f.Directory), source, f.RuleName)
-	f.named = strings.TrimPrefix(below, "/")
+	f.named = "." + below
 	f.listed = path.Join(source, below)
 	f.Directory = f.listed
 }
@@ -89,8 +89,11 @@ func leavesDirectory(dir string) bool {
 	return clean == ".." || strings.HasPrefix(clean, "../")
 }
 
-// path is a file's path as it is listed.
+// path is a file's path as it is listed, and in the ledger.
 func (f *flow) path(rel string) string { return path.Join(f.listed, rel) }
+
+// requested is a file's path as a request names it.
+func (f *flow) requested(rel string) string { return path.Join(f.named, rel) }
 
 // targetOf is the directory that a file goes to.
 func (f *flow) targetOf(rel string) string {
@@ -105,6 +108,9 @@ func (f *flow) usable(rel string) string {
 	if why := hostile(rel); why != "" {
 		return why
 	}
+	if f.named != f.listed && strings.Contains(rel, `\`) {
+		return "has a backslash, which some servers take for a slash"
+	}
 	longest := max(utf8.RuneCountInString(f.path(rel)), utf8.RuneCountInString(path.Join(f.targetOf(rel), path.Base(rel))))
 	if longest > maxPathLength {
 		return fmt.Sprintf("makes a path of more than %d characters", maxPathLength)
@@ -112,19 +118,16 @@ func (f *flow) usable(rel string) string {
 	return ""
 }
 
-// scope is the ledger's name for whose files these are.
-func (f *flow) scope() string {
-	if f.Direction == store.Send {
-		return f.ConnectorID + "/send"
-	}
-	return f.ConnectorID + "/retrieve"
+// asksLedger reports whether files that the ledger knows are not started at all.
+func (f *flow) asksLedger() bool {
+	return f.ledger == transfer.LedgerSkip || f.ledger == transfer.LedgerSkipContent
 }
 
 // request returns the request for files that go to one directory, without them.
 func (f *flow) request(target string) transfer.StartFileTransferInput {
 	in := transfer.StartFileTransferInput{
 		ConnectorID: f.ConnectorID, RuleName: f.RuleName, Metadata: f.Metadata,
-		Overwrite: f.Overwrite, Verify: f.Verify, FailIfChanged: f.FailIfChanged,
+		Overwrite: f.Overwrite, Verify: f.Verify, FailIfChanged: f.FailIfChanged, Ledger: f.Delivery.Ledger,
 	}
 	if f.Direction == store.Send {
 		in.RemoteDirectoryPath = target

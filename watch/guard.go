@@ -57,10 +57,10 @@ func (g Guard) look(before known, version key, now time.Time) known {
 	return before
 }
 
-// ready reports whether a file may be picked up, and otherwise how long it takes at least until it may.
+// ready reports whether a file may be picked up, and otherwise when to look again.
 func (g Guard) ready(k known, e *entry, s Selection, now time.Time) (wait time.Duration, ready bool) {
 	if k.checks < g.Unchanged {
-		wait = time.Duration(g.Unchanged-k.checks)*g.Interval - now.Sub(k.counted)
+		wait = g.Interval - now.Sub(k.counted)
 	}
 	if s.MinAge > 0 && !s.aged(e, now) && now.Sub(k.since) < s.MinAge {
 		young := s.MinAge - now.Sub(k.since)

@@ -202,8 +202,9 @@ func validText(s string, shortest, longest int) bool {
 }
 
 // shorten cuts a text to what fits into a message.
-func shorten(s string) string {
-	const most = 80
+func shorten(s string) string { return shortenTo(s, 80) }
+
+func shortenTo(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}

@@ -104,7 +104,7 @@ func (s *survey) see(ctx context.Context, e *entry) error {
 
 // consider sorts out what was started before.
 func (s *survey) consider(ctx context.Context, e *entry) error {
-	c := candidate{entry: *e, path: keyOf(s.path(e.rel)), version: keyOf(e.version())}
+	c := candidate{entry: *e, path: keyOf(s.requested(e.rel)), version: keyOf(e.version())}
 	if k, ok := s.known[c.path]; ok && k.started && (s.once || k.version == c.version) {
 		s.next[c.path] = k
 		return nil
@@ -131,7 +131,7 @@ func (s *survey) lookUp(ctx context.Context) error {
 	for i := range s.batch {
 		paths[i] = s.path(s.batch[i].rel)
 	}
-	entries, err := s.ledger.LookUp(ctx, s.scope(), paths)
+	entries, err := s.ledger.LookUp(ctx, transfer.LedgerScope(s.ConnectorID, s.Direction), paths)
 	if err != nil {
 		return fmt.Errorf("look up in the ledger: %w", err)
 	}
@@ -187,6 +187,3 @@ func (s *survey) keepUnseen() {
 		}
 	}
 }
-
-// asksLedger reports whether files that the ledger knows are not started at all.
-func asksLedger(p transfer.LedgerPolicy) bool { return p == transfer.LedgerSkip }
