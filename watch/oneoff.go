@@ -182,7 +182,7 @@ func (w *Watcher) selection(ctx context.Context, h *held, id string) {
 	}
 	if err != nil {
 		log.Error("a selection cannot be read", "error", err)
-		w.giveBack(ctx, h, unknownDelay)
+		w.giveBack(ctx, h, brokenDelay)
 		return
 	}
 	err = w.runSelection(ctx, h, s, &in, log)

@@ -23,6 +23,7 @@ func sendAll() *StartSelectionInput {
 func TestSelectionRunsOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newSite(t)
+		s.poll = time.Minute
 		for i := range 250 {
 			s.local.WriteFile(fmt.Sprintf("/out/%d", i), nil)
 		}
@@ -32,12 +33,12 @@ func TestSelectionRunsOnce(t *testing.T) {
 		out, err := asks.StartSelection(t.Context(), in)
 		require.NoError(t, err)
 		s.node("one", nil).start(s)
-		time.Sleep(time.Hour - time.Second)
+		time.Sleep(time.Hour - time.Minute)
 		status, err := asks.DescribeSelection(t.Context(), out.SelectionID)
 		require.NoError(t, err)
 		require.Equal(t, SelectionQueued, status.State)
 		require.Empty(t, s.paths())
-		time.Sleep(10 * time.Second)
+		time.Sleep(3 * time.Minute)
 		require.Len(t, uniq(s.paths()), 250)
 		require.Len(t, s.paths(), 250)
 		status, err = asks.DescribeSelection(t.Context(), out.SelectionID)
@@ -89,7 +90,7 @@ func TestSelectionGoesOnAfterACrash(t *testing.T) {
 		t.Run(fmt.Sprint(nth), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s := newSite(t)
-				for i := range 1200 { // two plans
+				for i := range 5200 { // two plans
 					s.local.WriteFile(fmt.Sprintf("/out/%04d", i), nil)
 				}
 				one := s.node("one", nil)
@@ -110,12 +111,12 @@ func TestSelectionGoesOnAfterACrash(t *testing.T) {
 				s.store.hooks(nil, nil)
 				s.node("two", nil).start(s)
 				time.Sleep(2 * time.Minute)
-				require.Len(t, uniq(s.paths()), 1200)
-				require.Len(t, s.paths(), 1200)
+				require.Len(t, uniq(s.paths()), 5200)
+				require.Len(t, s.paths(), 5200)
 				status, err := one.DescribeSelection(t.Context(), out.SelectionID)
 				require.NoError(t, err)
 				require.Equal(t, SelectionCompleted, status.State)
-				require.EqualValues(t, 1200, status.Started)
+				require.EqualValues(t, 5200, status.Started)
 			})
 		})
 	}
@@ -132,11 +133,12 @@ func TestSelectionFails(t *testing.T) {
 		t.Run(string(test.code), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s := newSite(t)
+				s.poll = 10 * time.Second
 				s.onLook = func(context.Context) error { return &transfer.Error{Op: "list", Code: test.code} }
 				n := s.node("one", nil).start(s)
 				out, err := n.StartSelection(t.Context(), sendAll())
 				require.NoError(t, err)
-				time.Sleep(time.Hour + 3*time.Second)
+				time.Sleep(time.Hour + 15*time.Second)
 				status, err := n.DescribeSelection(t.Context(), out.SelectionID)
 				require.NoError(t, err)
 				require.Equal(t, test.want, status.State)

@@ -12,8 +12,11 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// planned is how many files one plan has at most: what is written before their transfers are started.
-const planned = 1000
+// Limits of a plan, which is written before its transfers are started.
+const (
+	plannedFiles = 5000
+	plannedBytes = 1 << 20 // of paths
+)
 
 // run is one run of a watch, or a selection.
 type run struct {
@@ -63,7 +66,7 @@ func (r *run) left() int {
 // startAll starts transfers, plan by plan.
 func (r *run) startAll(ctx context.Context, files []candidate) error {
 	for len(files) > 0 {
-		n := min(len(files), planned)
+		n := fitting(files)
 		r.plan(files[:n])
 		if err := r.state.save(ctx, r.held); err != nil {
 			return err
@@ -76,9 +79,20 @@ func (r *run) startAll(ctx context.Context, files []candidate) error {
 	return nil
 }
 
+// fitting is how many of the files make a plan.
+func fitting(files []candidate) int {
+	size := 0
+	for i := range files[:min(len(files), plannedFiles)] {
+		if size += len(files[i].rel); size > plannedBytes {
+			return i
+		}
+	}
+	return min(len(files), plannedFiles)
+}
+
 // plan notes the requests for some files, one for each directory that they go to, and that they were started.
 func (r *run) plan(files []candidate) {
-	most := planned
+	most := plannedFiles
 	if n := r.w.client.MaxPaths(); n > 0 {
 		most = min(most, n)
 	}

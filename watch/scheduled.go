@@ -5,14 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// busyDelay is how soon a run is tried again whose watch runs already.
-const busyDelay = time.Second
+// Delays of what could not be done.
+const (
+	busyDelay   = time.Second // the watch runs already
+	brokenDelay = 30 * time.Second
+)
 
 // appointment is when a watch runs: the state of its schedule's duty.
 type appointment struct {
@@ -77,26 +79,22 @@ func (w *watched) duty(now time.Time) (store.Duty, error) {
 		return store.Duty{}, fmt.Errorf("encode schedule: %w", err)
 	}
 	return store.Duty{
-		Name: schedulePrefix + w.name, Spec: []byte(w.timetable.String()), State: state,
+		Name: scheduleName(w.name), Spec: []byte(w.timetable.String()), State: state,
 		DueAt: first.Add(w.timetable.delay()),
 	}, nil
 }
 
-// stateName ends with a slash, so that no other name begins with it.
-func stateName(watch string) string { return statePrefix + watch + "/" }
-
 // scheduled makes the runs that are due, and the next appointment.
-func (w *Watcher) scheduled(ctx context.Context, h *held, name string) {
-	watch := w.watches[name]
+func (w *Watcher) scheduled(ctx context.Context, h *held, watch *watched) {
 	var a appointment
-	if err := json.Unmarshal(h.duty.State, &a); watch == nil || err != nil {
-		w.log.Warn("a watch is due that this node cannot run (is it in Config.Watches?)", "watch", name, "error", err)
-		w.giveBack(ctx, h, unknownDelay)
-		return
+	err := decode(h.duty.State, &a)
+	paused := false
+	if err == nil {
+		paused, err = w.paused(ctx, watch.name)
 	}
-	paused, err := w.paused(ctx, name)
 	if err != nil {
-		w.giveBack(ctx, h, busyDelay)
+		w.log.Warn("cannot run a watch", "watch", watch.name, "error", err)
+		w.giveBack(ctx, h, brokenDelay)
 		return
 	}
 	now := time.Now()
@@ -148,13 +146,7 @@ func (t *timetable) appoint(a appointment, early bool, o outcome, now time.Time)
 }
 
 // triggered makes one run that was asked for.
-func (w *Watcher) triggered(ctx context.Context, h *held, name string) {
-	watch := w.watches[name]
-	if watch == nil {
-		w.log.Warn("a watch is to run that this node does not have (is it in Config.Watches?)", "watch", name)
-		w.giveBack(ctx, h, unknownDelay)
-		return
-	}
+func (w *Watcher) triggered(ctx context.Context, h *held, watch *watched) {
 	o := w.runWatch(ctx, watch, 1)
 	switch {
 	case ctx.Err() != nil:
@@ -165,7 +157,7 @@ func (w *Watcher) triggered(ctx context.Context, h *held, name string) {
 		w.giveBack(ctx, h, o.soonest)
 	default:
 		if err := h.drop(ctx); err != nil {
-			w.log.Warn("cannot note that a watch has run", "watch", name, "error", err)
+			w.log.Warn("cannot note that a watch has run", "watch", watch.name, "error", err)
 		}
 	}
 }
@@ -210,28 +202,4 @@ func (r *run) finish(ctx context.Context, err error) error {
 		r.log.Warn("run failed", "error", err, "failures", r.state.Failures)
 	}
 	return errors.Join(err, r.state.save(ctx, r.held))
-}
-
-// find returns a duty by its name, or nil.
-func (w *Watcher) find(ctx context.Context, name string) (*store.Duty, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	found, err := w.store.ListDuties(ctx, store.DutyQuery{Prefix: name, Limit: 1})
-	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", name, err)
-	}
-	i := slices.IndexFunc(found, func(d store.Duty) bool { return d.Name == name })
-	if i < 0 {
-		return nil, nil
-	}
-	return &found[i], nil
-}
-
-// remove removes a duty, whoever has it; a missing one is fine.
-func (w *Watcher) remove(ctx context.Context, name string) error {
-	err := w.store.DeleteDuty(ctx, name, 0)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("remove %s: %w", name, err)
-	}
-	return nil
 }

@@ -28,6 +28,7 @@ type site struct {
 	storage       transfer.Storage // ours, if it is not local itself
 	store         *faulty
 	rules         map[string]transfer.Rule
+	poll          time.Duration // of Watcher and Client; 0 for their default
 
 	mu      sync.Mutex // guards the fields below
 	looks   int
@@ -57,10 +58,10 @@ func (s *site) node(name string, watches map[string]Watch) *node {
 	}
 	client, err := transfer.New(transfer.Config{
 		Storage: storage, Store: s.store, Connectors: map[string]transfer.Connector{"acme": s.partner}, Rules: s.rules, Name: name,
-		Retry: transfer.RetryPolicy{MaxAttempts: 1}, MaxPaths: 100,
+		Retry: transfer.RetryPolicy{MaxAttempts: 1}, MaxPaths: 100, PollInterval: s.poll,
 	})
 	require.NoError(s.t, err)
-	w, err := New(Config{Client: client, Store: s.store, Watches: watches, Name: name, Lease: 30 * time.Second})
+	w, err := New(Config{Client: client, Store: s.store, Watches: watches, Name: name, Lease: 30 * time.Second, PollInterval: s.poll})
 	require.NoError(s.t, err)
 	w.lister = s
 	return &node{Watcher: w, client: client}

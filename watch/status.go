@@ -73,7 +73,7 @@ func (w *Watcher) Status(ctx context.Context, name string) (*Status, error) {
 }
 
 func (w *Watcher) statusOfSchedule(ctx context.Context, s *Status) error {
-	d, err := w.find(ctx, schedulePrefix+s.Name)
+	d, err := w.find(ctx, scheduleName(s.Name))
 	if err != nil || d == nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (w *Watcher) Trigger(ctx context.Context, name string) error {
 	if _, err := w.watch(name); err != nil {
 		return err
 	}
-	return unavailable("trigger watch "+name, w.create(ctx, store.Duty{Name: triggerPrefix + name}))
+	return unavailable("trigger watch "+name, w.create(ctx, store.Duty{Name: triggerName(name)}))
 }
 
 // SetPaused has a watch run no more by its schedule, on any node, or again from its next time on. A run that is under way
@@ -129,7 +129,7 @@ func (w *Watcher) SetPaused(ctx context.Context, name string, paused bool) error
 //
 // Errors: ServiceUnavailableException when the Store failed.
 func (w *Watcher) Forget(ctx context.Context, name string) error {
-	for _, duty := range [...]string{schedulePrefix + name, triggerPrefix + name, pausedName(name), stateName(name)} {
+	for _, duty := range [...]string{scheduleName(name), triggerName(name), pausedName(name), stateName(name)} {
 		if err := w.remove(ctx, duty); err != nil {
 			return unavailable("forget watch "+name, err)
 		}
@@ -140,20 +140,9 @@ func (w *Watcher) Forget(ctx context.Context, name string) error {
 	return nil
 }
 
-// pausedName ends with a slash, so that no other name begins with it.
-func pausedName(watch string) string { return pausedPrefix + watch + "/" }
-
 func (w *Watcher) paused(ctx context.Context, name string) (bool, error) {
 	d, err := w.find(ctx, pausedName(name))
 	return d != nil, err
-}
-
-// create creates a duty, if it is not there.
-func (w *Watcher) create(ctx context.Context, d store.Duty) error {
-	if err := w.store.CreateDuty(ctx, d); !errors.Is(err, store.ErrExists) {
-		return err
-	}
-	return nil
 }
 
 func (w *Watcher) watch(name string) (*watched, error) {

@@ -28,6 +28,8 @@ type Watcher struct {
 	over bool // it does not start any more
 	idle chan struct{}
 	runs int
+	// choosy is until when only the duties of watches that this node has are claimed.
+	choosy time.Time
 }
 
 // New returns a Watcher, or one error that names every wrong field. It starts no goroutine.
@@ -80,16 +82,6 @@ func (w *Watcher) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Names of duties. Those that begin with dutyPrefix are claimed when they are due.
-const (
-	dutyPrefix      = "watch/"
-	schedulePrefix  = dutyPrefix + "schedule/" // and a watch's name: when it runs
-	triggerPrefix   = dutyPrefix + "trigger/"  // and a watch's name: run it now
-	selectionPrefix = dutyPrefix + "select/"   // and an id: a selection
-	statePrefix     = "watching/"              // and a watch's name: its state; held during a run
-	pausedPrefix    = "watch-paused/"          // and a watch's name: there while it is paused
-)
-
 // work claims what is due until ctx ends, and returns when all runs have ended.
 func (w *Watcher) work(ctx context.Context) {
 	var runs sync.WaitGroup
@@ -123,13 +115,44 @@ func (w *Watcher) claim(ctx context.Context) []store.Duty {
 	if room == 0 || ctx.Err() != nil {
 		return nil
 	}
-	due, err := w.claimNamed(ctx, dutyPrefix, room)
-	if err != nil && ctx.Err() == nil {
-		w.log.Warn("cannot ask the store what is due", "error", err)
+	var due []store.Duty
+	for _, prefix := range w.prefixes() {
+		some, err := w.claimNamed(ctx, prefix, room-len(due))
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("cannot ask the store what is due", "error", err)
+		}
+		if due = append(due, some...); len(due) == room || err != nil {
+			break
+		}
 	}
 	w.runs += len(due)
 	return due
 }
+
+// prefixes are those of the duties to claim: all of them, or, since some were not for this node, those of its watches; w.mu is
+// held.
+func (w *Watcher) prefixes() []string {
+	if time.Now().After(w.choosy) {
+		return []string{dutyPrefix}
+	}
+	own := []string{selectionPrefix}
+	for name := range w.watches {
+		own = append(own, scheduleName(name), triggerName(name))
+	}
+	return own
+}
+
+// notOurs gives back a duty that this node cannot do, and leaves such ones to others for a while.
+func (w *Watcher) notOurs(ctx context.Context, h *held) {
+	w.log.Warn("a watch is due that this node cannot run (Config.Watches must be the same on all nodes; Forget removes one)", "duty", h.duty.Name)
+	w.mu.Lock()
+	w.choosy = time.Now().Add(choosyFor)
+	w.mu.Unlock()
+	w.giveBack(ctx, h, 0)
+}
+
+// choosyFor is how long a node asks for its own watches only, one by one, after it met another one.
+const choosyFor = 10 * time.Minute
 
 func (w *Watcher) claimNamed(ctx context.Context, prefix string, most int) ([]store.Duty, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -145,14 +168,14 @@ func (w *Watcher) serve(ctx context.Context, d store.Duty) {
 	h := &held{store: w.store, lease: w.cfg.Lease, duty: d}
 	defer h.keep(context.WithoutCancel(ctx), cancel)()
 	switch {
-	case strings.HasPrefix(d.Name, schedulePrefix):
-		w.scheduled(ctx, h, strings.TrimPrefix(d.Name, schedulePrefix))
-	case strings.HasPrefix(d.Name, triggerPrefix):
-		w.triggered(ctx, h, strings.TrimPrefix(d.Name, triggerPrefix))
+	case w.watches[watchOf(d.Name, schedulePrefix)] != nil:
+		w.scheduled(ctx, h, w.watches[watchOf(d.Name, schedulePrefix)])
+	case w.watches[watchOf(d.Name, triggerPrefix)] != nil:
+		w.triggered(ctx, h, w.watches[watchOf(d.Name, triggerPrefix)])
 	case strings.HasPrefix(d.Name, selectionPrefix):
 		w.selection(ctx, h, strings.TrimPrefix(d.Name, selectionPrefix))
 	default:
-		w.giveBack(ctx, h, unknownDelay)
+		w.notOurs(ctx, h)
 	}
 }
 
@@ -165,9 +188,6 @@ func (w *Watcher) served() {
 	default:
 	}
 }
-
-// unknownDelay is how long a duty is left to others that this node cannot do.
-const unknownDelay = time.Minute
 
 // giveBack ends the work on a duty; what is not written expires.
 func (w *Watcher) giveBack(ctx context.Context, h *held, delay time.Duration) {

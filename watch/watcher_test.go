@@ -310,6 +310,7 @@ func TestPartnerAwayBacksOff(t *testing.T) {
 func TestPauseAndTrigger(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newSite(t)
+		s.poll = time.Minute
 		watches := outbox(func(w *Watch) { w.Schedule = Schedule{Cron: "0 3 * * *"} })
 		n := s.node("one", watches).start(s)
 		other := s.node("asks", watches) // is never started
@@ -318,7 +319,7 @@ func TestPauseAndTrigger(t *testing.T) {
 		require.Zero(t, s.looked())
 		require.NoError(t, other.Trigger(t.Context(), "outbox"))
 		require.NoError(t, other.Trigger(t.Context(), "outbox"))
-		time.Sleep(3 * time.Second)
+		time.Sleep(2 * time.Minute)
 		require.Equal(t, 1, s.looked())
 		require.Len(t, s.paths(), 1)
 
@@ -330,11 +331,11 @@ func TestPauseAndTrigger(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, status.Paused)
 		require.NoError(t, n.Trigger(t.Context(), "outbox"))
-		time.Sleep(3 * time.Second)
+		time.Sleep(2 * time.Minute)
 		require.Equal(t, 2, s.looked())
 		require.NoError(t, n.SetPaused(t.Context(), "outbox", false))
 		require.NoError(t, n.SetPaused(t.Context(), "outbox", false))
-		time.Sleep(24 * time.Hour)
+		time.Sleep(25 * time.Hour)
 		require.Equal(t, 3, s.looked())
 		all, err := n.ListWatches(t.Context())
 		require.NoError(t, err)
