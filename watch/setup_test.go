@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"iter"
-	"path"
 	"slices"
 	"sync"
 	"testing"
@@ -63,7 +62,7 @@ func (s *site) node(name string, watches map[string]Watch) *node {
 	require.NoError(s.t, err)
 	w, err := New(Config{Client: client, Store: s.store, Watches: watches, Name: name, Lease: 30 * time.Second, PollInterval: s.poll})
 	require.NoError(s.t, err)
-	w.lister = s
+	w.lister = lookout{s, w.lister}
 	return &node{Watcher: w, client: client}
 }
 
@@ -99,54 +98,34 @@ func (s *site) looked() int {
 	return s.looks
 }
 
-// list implements lister over the two storages.
-func (s *site) list(ctx context.Context, f *flow, most int) iter.Seq2[entry, error] {
+// lookout is the lister of a node, which a test can hold up or deceive.
+type lookout struct {
+	*site
+	real lister
+}
+
+func (l lookout) list(ctx context.Context, f *flow) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		s.mu.Lock()
-		s.looks++
-		onLook, given := s.onLook, s.entries
-		s.mu.Unlock()
+		l.mu.Lock()
+		l.looks++
+		onLook, given := l.onLook, l.entries
+		l.mu.Unlock()
 		if onLook != nil {
 			if err := onLook(ctx); err != nil {
 				yield(entry{}, err)
 				return
 			}
 		}
+		if given == nil {
+			l.real.list(ctx, f)(yield)
+			return
+		}
 		for _, e := range given {
 			if !yield(e, nil) {
 				return
 			}
 		}
-		from := s.local
-		if f.Direction == store.Retrieve {
-			from = s.remote
-		}
-		if given == nil {
-			walk(ctx, from, f.listed, "", f.depth(), yield)
-		}
 	}
-}
-
-func walk(ctx context.Context, from transfer.Directories, dir, below string, depth int, yield func(entry, error) bool) bool {
-	var entries []transfer.DirectoryEntry
-	err := from.ListDirectory(ctx, path.Join(dir, below), func(e transfer.DirectoryEntry) bool { entries = append(entries, e); return true })
-	if err != nil {
-		return yield(entry{}, err)
-	}
-	for _, e := range entries {
-		rel := path.Join(below, e.Name)
-		more := true
-		switch {
-		case !e.Directory:
-			more = yield(entry{rel: rel, size: e.Size, modTime: e.ModTime}, nil)
-		case depth > 0:
-			more = walk(ctx, from, dir, rel, depth-1, yield)
-		}
-		if !more {
-			return false
-		}
-	}
-	return true
 }
 
 // bubble runs a test on a clock of its own.

@@ -69,7 +69,7 @@ func (s *survey) run(ctx context.Context, from lister) error {
 }
 
 func (s *survey) list(ctx context.Context, from lister) error {
-	for e, err := range from.list(ctx, s.flow, maxListed) {
+	for e, err := range from.list(ctx, s.flow) {
 		if err != nil {
 			return fmt.Errorf("list %s: %w", s.listed, err)
 		}
@@ -82,6 +82,10 @@ func (s *survey) list(ctx context.Context, from lister) error {
 
 // see takes one file that is there.
 func (s *survey) see(ctx context.Context, e *entry) error {
+	s.Truncated = s.Truncated || e.truncated
+	if e.directory {
+		return nil
+	}
 	s.Listed++
 	if why := s.usable(e.rel); why != "" {
 		if s.PassedOver++; s.PassedOver == 1 {
