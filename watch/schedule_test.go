@@ -90,9 +90,6 @@ func FuzzCron(f *testing.F) {
 		}
 		from := time.Unix(1_600_000_000+unix%400_000_000, 0).In(location)
 		next := c.after(from)
-		if next.IsZero() {
-			return
-		}
 		require.True(t, next.After(from))
 		for minute := from.Truncate(time.Minute).Add(time.Minute); minute.Before(next) && minute.Before(from.Add(3*24*time.Hour)); minute = minute.Add(time.Minute) {
 			_, before := minute.Add(-24 * time.Hour).Zone()

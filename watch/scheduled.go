@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/store"
 )
 
@@ -131,6 +132,8 @@ func (t *timetable) appoint(a appointment, early bool, o outcome, now time.Time)
 	}
 	until := max(next.Next.Sub(now), 0)
 	switch {
+	case isMissing(o.err):
+		return next, until + t.delay()
 	case o.err != nil && t.cron == nil:
 		wait := t.backoff(o.failures, until)
 		return appointment{Next: now.Add(wait).UTC()}, wait + t.delay()
@@ -143,6 +146,13 @@ func (t *timetable) appoint(a appointment, early bool, o outcome, now time.Time)
 		return next, o.soonest
 	}
 	return next, until + t.delay()
+}
+
+// isMissing reports whether the directory was not there. That is a failure, because a directory may be misspelt or not
+// mounted, but no reason to come later: where directories are there while they have files (S3), it is an everyday thing.
+func isMissing(err error) bool {
+	code := transfer.CodeOf(err)
+	return code == transfer.FileNotFound || code == transfer.DirectoryNotFound
 }
 
 // triggered makes one run that was asked for.

@@ -44,7 +44,8 @@ type Selection struct {
 	Direction store.Direction
 
 	// Directory is where to look. With a rule that has a SourceDirectory it is relative to that; otherwise it is required
-	// ("." is the root of our storage, or the home directory at the partner).
+	// ("." is the root of our storage, or the home directory at the partner). One that is missing is a failure, of which a
+	// Watch makes no more than a note: it looks again at the next time, and forgets nothing.
 	Directory string
 
 	// Patterns say which files are meant, by their path below Directory: "*" stands for any text without a slash, "**"

@@ -92,6 +92,13 @@ func (s *site) paths() []string {
 	return paths
 }
 
+// deceive has looks find these entries, if there are any, and fail as onLook says.
+func (s *site) deceive(entries []entry, onLook func(context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries, s.onLook = entries, onLook
+}
+
 func (s *site) looked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,6 +149,7 @@ type faulty struct {
 	mu       sync.Mutex // guards the fields below
 	onUpdate func(d store.Duty) error
 	onStart  func(t store.Transfer) error // after it was stored
+	before   func(t store.Transfer)       // it is stored
 }
 
 func (f *faulty) hooks(update func(store.Duty) error, start func(store.Transfer) error) {
@@ -163,10 +171,13 @@ func (f *faulty) UpdateDuty(ctx context.Context, d store.Duty, lease time.Durati
 }
 
 func (f *faulty) CreateTransfer(ctx context.Context, t store.Transfer, files []store.NewFile) (store.Transfer, error) {
-	stored, err := f.Store.CreateTransfer(ctx, t, files)
 	f.mu.Lock()
-	hook := f.onStart
+	before, hook := f.before, f.onStart
 	f.mu.Unlock()
+	if before != nil {
+		before(t)
+	}
+	stored, err := f.Store.CreateTransfer(ctx, t, files)
 	if hook != nil && err == nil {
 		err = hook(stored)
 	}
