@@ -47,7 +47,7 @@ func (d *delivery) most() int64 {
 func (d *delivery) windowSize() int64 {
 	configured := d.engine.cfg.WindowSize
 	if d.streams() {
-		return max(configured, min(windowFor(d.most(), configured), d.job.partner.share.budget/2))
+		return max(configured, min(windowFor(d.most(), configured), d.job.partner.share.budget/2/mebibyte*mebibyte))
 	}
 	return windowFor(d.info.Size, configured)
 }
