@@ -3,7 +3,6 @@ package transfer
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -31,16 +30,13 @@ type delivery struct {
 
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
-	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
-		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
+	d := &delivery{engine: e, job: j, request: j.request, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
+	if j.rule != nil {
+		d.changes = j.rule.Transforms
 	}
-	j.failIfChanged = d.request.FailIfChanged
-	d.changes = e.transformsOf(f.RuleName)
 	defer func() { _ = d.remote.close() }()
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
-	if f.Direction == store.Retrieve {
+	if j.file.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from
 	}
 	defer d.closeSource()
@@ -70,13 +66,13 @@ func (e *engine) deliver(j *job) (err error) {
 
 // open pins the source.
 func (d *delivery) open() error {
-	src, err := d.from.Open(d.job.moving, d.job.file.SourcePath)
+	src, err := d.from.Open(d.job.moving, d.job.sourcePath())
 	if err != nil {
 		return atStep(stepOpen, err)
 	}
 	d.src, d.info = src, src.Info()
 	d.identity = d.info.Identity()
-	d.job.sized(d.size())
+	d.job.pinned(d.size(), d.identity)
 	return nil
 }
 

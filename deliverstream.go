@@ -7,6 +7,7 @@ import (
 	"errors"
 	"path"
 	"strconv"
+	"strings"
 )
 
 // mover brings content from its source to a sink: a copier, or a streamer where Transforms change it.
@@ -57,10 +58,15 @@ func (d *delivery) windowSize() int64 {
 // Message-ID).
 func (d *delivery) streamIdentity() string {
 	if d.to == Storage(d.remote) && d.remote.features().ReadOnce {
-		return "changed:" + d.info.Identity()
+		return changedPrefix + d.info.Identity()
 	}
 	return attemptIdentity(d.job.file.Attempts)
 }
+
+const changedPrefix = "changed:"
+
+// sourceIdentity is that of the source of a file that was delivered under this identity to a partner that we cannot look at.
+func sourceIdentity(delivered string) string { return strings.TrimPrefix(delivered, changedPrefix) }
 
 func attemptIdentity(attempt int) string { return "attempt:" + strconv.Itoa(attempt) }
 

@@ -32,10 +32,10 @@ type streamer struct {
 	begun      func(context.Context) error // called when the first window of several is there
 	moved      func(position)              // called when there is more without a gap
 
-	chain chain
-	hash  hash.Hash
-	size  int64    // bytes made so far
-	lent  [][]byte // given back at the end: the Sink may keep the first window until it is closed
+	levels changing
+	hash   hash.Hash
+	size   int64    // bytes made so far
+	lent   [][]byte // given back at the end: the Sink may keep the first window until it is closed
 
 	mu    sync.Mutex      // guards the fields below
 	at    position        // what is there without a gap
@@ -71,11 +71,11 @@ func (s *streamer) run(ctx context.Context) (sum [sha256.Size]byte, err error) {
 	defer func() {
 		cancel()
 		s.origin.close()
-		if closed := s.chain.close(); err == nil && closed != nil {
+		if closed := s.levels.close(); err == nil && closed != nil {
 			err = stepError{stepRead, closed}
 		}
 	}()
-	r, err := s.chain.begin(ctx, s.transforms, content)
+	r, err := s.levels.begin(ctx, s.transforms, content)
 	if err != nil {
 		return sum, s.blame(err)
 	}
@@ -107,7 +107,7 @@ func (s *streamer) blame(err error) error {
 
 // ended makes sure that nothing was left unread.
 func (s *streamer) ended() error {
-	err := s.chain.finish()
+	err := s.levels.finish()
 	if err == nil {
 		err = s.origin.end()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,8 @@ type Transform interface {
 	// Name says what it does in logs and messages, such as "gzip".
 	Name() string
 
-	// TargetName returns the base name of the target for that of the source, such as "a.csv.gz" for "a.csv".
+	// TargetName returns the base name of the target for that of the source, such as "a.csv.gz" for "a.csv". What is no
+	// base name leaves it as it is.
 	TargetName(source string) string
 
 	// MaxSize returns the most bytes that size bytes can become, or -1 where that cannot be said; size is at least 0. It
@@ -46,9 +48,18 @@ type Content struct {
 // targetName is the base name under which the file with the base name base is delivered.
 func (r Rule) targetName(base string) string {
 	for _, t := range r.Transforms {
-		base = t.TargetName(base)
+		base = renamed(t, base)
 	}
 	return base
+}
+
+// renamed is TargetName, or name where that would be none.
+func renamed(t Transform, name string) string {
+	made := t.TargetName(name)
+	if made == "" || made == "." || made == ".." || strings.Contains(made, "/") {
+		return name
+	}
+	return made
 }
 
 // checkTransforms reports what is wrong with the rule's Transforms as "<where>.Transforms…".
@@ -65,16 +76,8 @@ func (r Rule) checkTransforms(where string, wrong func(is bool, format string, a
 	}
 }
 
-// transformsOf returns the Transforms of the file's rule.
-func (e *engine) transformsOf(rule string) []Transform {
-	if len(e.cfg.Rules) == 0 {
-		return nil
-	}
-	return e.cfg.Rules[rule].Transforms
-}
-
-// chain is content on its way through Transforms.
-type chain struct {
+// changing is content on its way through Transforms.
+type changing struct {
 	levels []*level
 }
 
@@ -105,9 +108,9 @@ func (l *level) Read(p []byte) (n int, err error) {
 }
 
 // begin puts the content through the Transforms.
-func (c *chain) begin(ctx context.Context, all []Transform, content Content) (io.Reader, error) {
+func (c *changing) begin(ctx context.Context, all []Transform, content Content) (io.Reader, error) {
 	for _, t := range all {
-		name := t.TargetName(content.Name)
+		name := renamed(t, content.Name)
 		made, err := t.Reader(ctx, content)
 		if err != nil {
 			return nil, transformError(t.Name(), err)
@@ -121,7 +124,7 @@ func (c *chain) begin(ctx context.Context, all []Transform, content Content) (io
 
 // finish makes sure that every Transform has come to its end, once the last one has: what one checks last, such as a
 // signature, must not be left out because the next one stopped reading.
-func (c *chain) finish() error {
+func (c *changing) finish() error {
 	for _, l := range c.levels {
 		if err := requireEnd(l, l.name); err != nil {
 			return err
@@ -130,7 +133,7 @@ func (c *chain) finish() error {
 	return nil
 }
 
-func (c *chain) close() (err error) {
+func (c *changing) close() (err error) {
 	for _, l := range c.levels {
 		err = errors.Join(err, l.Close())
 	}
