@@ -97,10 +97,13 @@ func (s *streamer) release() {
 	s.lent = nil
 }
 
-// blame says whether it was the source that failed, or what was made of it.
+// blame says what failed first: the source, or one of the Transforms. Those behind it may say less.
 func (s *streamer) blame(err error) error {
 	if failed := s.origin.failed(); failed != nil {
 		return failed
+	}
+	if failed := s.levels.failed(); failed != nil {
+		err = failed
 	}
 	return atStep(stepRead, err)
 }

@@ -133,6 +133,16 @@ func (c *changing) finish() error {
 	return nil
 }
 
+// failed is what the first Transform has ended with that failed.
+func (c *changing) failed() error {
+	for _, l := range c.levels {
+		if l.end != nil && l.end != io.EOF {
+			return transformError(l.name, l.end)
+		}
+	}
+	return nil
+}
+
 func (c *changing) close() (err error) {
 	for _, l := range c.levels {
 		err = errors.Join(err, l.Close())
