@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -249,17 +250,26 @@ func (m *message) isSigner(e *openpgp.Entity) bool {
 	return false
 }
 
-// drain makes sure that nothing follows the message but, behind armor, white space.
+// trailer is what may follow an armored message, but for white space: as much of its last lines as was not read.
+var trailer = regexp.MustCompile(`^(=[A-Za-z0-9+/]{4})?(-----ENDPGPMESSAGE-----)?$`)
+
+// drain makes sure that nothing follows the message but the end of its armor and white space.
 func (m *message) drain() error {
+	var rest []byte
 	for {
 		b, err := m.in.ReadByte()
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
+		if err != nil && err != io.EOF {
 			return err
-		case !m.armored || !strings.ContainsRune(" \t\r\n", rune(b)):
+		}
+		more := err == nil
+		if more && !(m.armored && strings.ContainsRune(" \t\r\n", rune(b))) {
+			rest = append(rest, b)
+		}
+		if len(rest) > 64 || !more && !trailer.Match(rest) || !m.armored && len(rest) > 0 {
 			return &transfer.Error{Code: transfer.IntegrityError, Err: errors.New("there is more behind the message")}
+		}
+		if !more {
+			return nil
 		}
 	}
 }
