@@ -33,6 +33,7 @@ func (r Rule) check(where string, wrong func(is bool, format string, args ...any
 	wrong(!r.Verify.valid(), "%s.Verify is %q (use SIZE or READ_BACK)", where, r.Verify)
 	wrong(!r.Ledger.valid(), "%s.Ledger is %q (use SKIP, RESEND or FAIL, or leave it empty)", where, r.Ledger)
 	wrong(r.Priority < store.Low || r.Priority > store.High, "%s.Priority is %d (use store.Low, store.Normal or store.High)", where, r.Priority)
+	r.checkTransforms(where, wrong)
 	r.checkTasks(where+".Before", store.PhaseBefore, r.Before, wrong)
 	r.checkTasks(where+".After", store.PhaseAfter, r.After, wrong)
 	r.checkTasks(where+".OnError", store.PhaseErrors, r.OnError, wrong)
@@ -164,7 +165,12 @@ func (in *ruled) sourcePath(file string) string {
 }
 
 // targetPath is where it goes.
-func (in *ruled) targetPath(dir, file string) string { return path.Join(dir, path.Base(file)) }
+func (in *ruled) targetPath(dir, file string) string {
+	if in.rule == nil {
+		return path.Join(dir, path.Base(file))
+	}
+	return path.Join(dir, in.rule.targetName(path.Base(file)))
+}
 
 // priority is that of the request's files.
 func (in *ruled) priority() store.Priority {
