@@ -1,0 +1,202 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	smallestPiece = 512
+	// wholePackets is what larger pieces are multiples of: requests to SFTP servers are of so many bytes.
+	wholePackets = 32 << 10
+	// stopWithin is how long a file that shall stop may take to come to a window's end.
+	stopWithin = 2 * time.Second
+)
+
+// pace keeps one file within rates. It stands between the copy loop and the partner's side, reads in pieces that are small
+// enough to come evenly, and sends windows that are.
+type pace struct {
+	rates  []*rate
+	least  float64         // bytes per second, of the lowest rate
+	piece  int             // bytes
+	window int64           // bytes, of a file that is written in windows of the usual size
+	stop   <-chan struct{} // of the job
+	turn   chan struct{}   // has a token while one piece waits: each file has one place among those that share a rate
+	end    time.Time       // when the file that shall stop stops at the latest; whoever has the turn may use it
+}
+
+// newPace returns nil if none of the rates is a limit.
+func newPace(window int64, stop <-chan struct{}, rates ...*rate) *pace {
+	var p *pace
+	for _, r := range rates {
+		if r == nil {
+			continue
+		}
+		if p == nil {
+			p = &pace{window: window, turn: make(chan struct{}, 1), stop: stop}
+		}
+		r.mu.Lock()
+		if per := r.perSecond; len(p.rates) == 0 || per < p.least {
+			p.least = per
+		}
+		r.mu.Unlock()
+		p.rates = append(p.rates, r)
+	}
+	if p != nil {
+		p.piece = pieceFor(p.least)
+	}
+	return p
+}
+
+// pieceFor is what a rate gives in the time of its credit.
+func pieceFor(perSecond float64) int {
+	piece := int(min(perSecond*credit.Seconds(), maxWindowSize))
+	if piece > wholePackets {
+		return piece / wholePackets * wholePackets
+	}
+	return max(smallestPiece, piece)
+}
+
+// slow reports whether n bytes take longer than a file that shall stop has.
+func (p *pace) slow(n int64) bool { return float64(n) > stopWithin.Seconds()*p.least }
+
+// wait returns once n more bytes may move.
+func (p *pace) wait(ctx context.Context, n int) error {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.turn }()
+	now := time.Now()
+	due := now
+	for _, r := range p.rates {
+		if paid := r.take(now, n); paid.After(due) {
+			due = paid
+		}
+	}
+	err := p.sleep(ctx, due)
+	if err != nil {
+		for _, r := range p.rates {
+			r.giveBack(n)
+		}
+	}
+	return err
+}
+
+// sleep returns when due has come. A file that shall stop does not wait for what comes too late. The caller has the turn.
+func (p *pace) sleep(ctx context.Context, due time.Time) error {
+	if isClosed(p.stop) {
+		return p.hurry(ctx, due)
+	}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-p.stop:
+		return p.hurry(ctx, due)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hurry is sleep for a file that shall stop.
+func (p *pace) hurry(ctx context.Context, due time.Time) error {
+	if p.end.IsZero() {
+		p.end = time.Now().Add(stopWithin)
+	}
+	if due.After(p.end) || time.Now().After(p.end) {
+		return errStopped
+	}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// source paces what is read from a partner.
+func (p *pace) source(s Source, err error) (Source, error) {
+	if p == nil || err != nil {
+		return s, err
+	}
+	return pacedSource{s, p}, nil
+}
+
+// sink paces what is written to a partner.
+func (p *pace) sink(s Sink, err error) (Sink, error) {
+	if p == nil || err != nil {
+		return s, err
+	}
+	return pacedSink{s, p}, nil
+}
+
+type pacedSource struct {
+	Source
+	pace *pace
+}
+
+// Concurrency is 1 where one window after the other is enough, so that each is whole sooner.
+func (s pacedSource) Concurrency() int {
+	if s.pace.slow(s.pace.window) {
+		return 1
+	}
+	return s.Source.Concurrency()
+}
+
+func (s pacedSource) ReadWindow(ctx context.Context, p []byte, off int64) error {
+	for {
+		n := min(len(p), s.pace.piece)
+		if err := s.pace.wait(ctx, n); err != nil {
+			return err
+		}
+		if err := s.Source.ReadWindow(ctx, p[:n], off); err != nil || n == len(p) {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+}
+
+type pacedSink struct {
+	Sink
+	pace *pace
+}
+
+func (s pacedSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
+	if err := s.pace.wait(ctx, len(p)); err != nil {
+		return err
+	}
+	return s.Sink.WriteWindow(ctx, p, off)
+}
+
+// windowSize is that of a file that begins anew. To a partner under a rate its windows are pieces, so that they go evenly;
+// our storages need not take such small ones.
+func (d *delivery) windowSize() int64 {
+	usual := windowFor(d.info.Size, d.engine.cfg.WindowSize)
+	if p := d.remote.pace; p != nil && d.to == Storage(d.remote) {
+		return min(usual, int64(p.piece))
+	}
+	return usual
+}
+
+// outsideWindow is why a partner is not contacted just now.
+func outsideWindow(id string, s schedule, now time.Time) error {
+	why := errors.New("none of its time windows (Limits.Open) meets another that must be open too")
+	if opening, ok := s.next(now); ok {
+		why = errors.New("its time window (Limits.Open) opens at " + opening.UTC().Format(time.RFC3339))
+	}
+	return &Error{Op: "connect", Path: id, Code: OutsideWindow, Err: why}
+}
+
+// untilOpen is how long it is until the schedule opens.
+func (s schedule) untilOpen(now time.Time) time.Duration {
+	if opening, ok := s.next(now); ok {
+		return opening.Sub(now)
+	}
+	return longestQuiet
+}
