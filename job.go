@@ -42,11 +42,12 @@ type job struct {
 	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
 	at       position
-	awaits   bool  // the whole file is with the partner, whose word on it is to come
-	best     int64 // the greatest rank of this attempt
-	sink     Sink  // asked for its checkpoint
-	offered  bool  // a change has that checkpoint
-	recorded bool  // and was written
+	awaits   bool               // the whole file is with the partner, whose word on it is to come
+	best     int64              // the greatest rank of this attempt
+	entry    *store.LedgerEntry // for the ledger, once the file is Done; or nil
+	sink     Sink               // asked for its checkpoint
+	offered  bool               // a change has that checkpoint
+	recorded bool               // and was written
 }
 
 func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
@@ -346,5 +347,6 @@ func (j *job) change(lease time.Duration) store.Change {
 	}
 	return store.Change{
 		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,
+		Enter: j.entry,
 	}
 }

@@ -18,16 +18,17 @@ import (
 
 // spec is the part of a request that only the engine reads; the store keeps it as opaque bytes.
 type spec struct {
-	Overwrite     Overwrite `json:"overwrite,omitempty"`
-	Verify        Verify    `json:"verify,omitempty"`
-	FailIfChanged bool      `json:"failIfChanged,omitempty"`
+	Overwrite     Overwrite    `json:"overwrite,omitempty"`
+	Verify        Verify       `json:"verify,omitempty"`
+	FailIfChanged bool         `json:"failIfChanged,omitempty"`
+	Ledger        LedgerPolicy `json:"ledger,omitempty"`
 
 	Headers  []CustomHTTPHeader `json:"headers,omitempty"`
 	Received *received          `json:"received,omitempty"` // the file came by itself, and this became of it
 }
 
 func newTransfer(in *StartFileTransferInput) (store.Transfer, error) {
-	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders})
+	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Ledger: in.Ledger, Headers: in.CustomHTTPHeaders})
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}
@@ -166,6 +167,9 @@ func (c *Client) validateStart(in *StartFileTransferInput) error {
 	p.headers(in.CustomHTTPHeaders)
 	if !in.Verify.valid() {
 		p.add("Verify", string(in.Verify), "is not a level (use SIZE or READ_BACK)")
+	}
+	if !in.Ledger.valid() {
+		p.add("Ledger", string(in.Ledger), "is not a policy (use SKIP, SKIP_CONTENT, RESEND or FAIL)")
 	}
 	if !in.Overwrite.valid() {
 		p.add("Overwrite", string(in.Overwrite), "is not a policy (use REPLACE, FAIL or SKIP)")

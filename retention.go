@@ -9,12 +9,14 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// Retention says how long finished files stay in the Store, by their status; 0 keeps them. A transfer is forgotten with
+// Retention says how long finished files stay in the Store, by their status, and what else it keeps; 0 keeps all. A transfer is forgotten with
 // its last file, and then its ClientToken may be used again. What is forgotten of a failed file includes what it may have
 // left behind at a partner that could not be reached since.
 type Retention struct {
 	Done    time.Duration // after a file was delivered
 	InError time.Duration // after a file failed or was cancelled
+
+	Ledger time.Duration // what the ledger knows of a file after it was transferred last (LedgerPolicy)
 }
 
 // purgeBatch is how many files are removed at a time; between two batches others get their turn.
@@ -27,7 +29,7 @@ func (r Retention) check(where string) (problem string) {
 	for _, f := range []struct {
 		name string
 		age  time.Duration
-	}{{"Done", r.Done}, {"InError", r.InError}} {
+	}{{"Done", r.Done}, {"InError", r.InError}, {"Ledger", r.Ledger}} {
 		if f.age < 0 {
 			problem += fmt.Sprintf("; %s.%s is %v (use more than 0, or 0 to keep)", where, f.name, f.age)
 		}
@@ -36,7 +38,7 @@ func (r Retention) check(where string) (problem string) {
 }
 
 // Purge removes finished files that are older than r says, from the Store alone: delivered files stay where they are.
-// It returns how many it removed, also when it ends with an error. A started Client does so by itself, for
+// It returns how many files it removed, also when it ends with an error. A started Client does so by itself, for
 // Config.Retention, every ten minutes.
 //
 // Errors: InvalidRequestException for a negative age, ServiceUnavailableException when the Store failed.
@@ -66,5 +68,15 @@ func purge(ctx context.Context, s store.Store, r Retention) (removed int64, err 
 			}
 		}
 	}
-	return removed, nil
+	return removed, purgeLedger(ctx, s, r.Ledger)
+}
+
+func purgeLedger(ctx context.Context, s store.Store, age time.Duration) error {
+	for n := purgeBatch; age > 0 && n == purgeBatch; {
+		var err error
+		if n, err = s.PurgeLedger(ctx, age, purgeBatch); err != nil {
+			return storeFailure("purge ledger", err)
+		}
+	}
+	return nil
 }
