@@ -31,7 +31,7 @@ type delivery struct {
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
 	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
+	d := &delivery{engine: e, job: j, remote: e.sessionOf(j)}
 	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
@@ -183,7 +183,7 @@ func (d *delivery) attrs(more ...any) []any {
 // create opens the target, to begin at zero.
 func (d *delivery) create() (Sink, error) {
 	j := d.job
-	d.window, d.at = windowFor(d.info.Size, d.engine.cfg.WindowSize), position{}
+	d.window, d.at = d.windowSize(), position{}
 	if d.window > d.engine.cfg.MemoryBudget {
 		return nil, &Error{Op: "move", Path: j.file.SourcePath, Code: UnsupportedOperationError,
 			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", d.info.Size, d.window, d.engine.cfg.MemoryBudget)}

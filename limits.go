@@ -47,6 +47,14 @@ func (l *Limits) check(where string, wrong func(is bool, format string, args ...
 	}
 }
 
+// checkZones reports the time zones that cannot be kept as data.
+func (l *Limits) checkZones(where string, wrong func(is bool, format string, args ...any)) {
+	for i := range l.Open[:min(len(l.Open), maxTimeWindows)] {
+		zone := l.Open[i].Location
+		wrong(zone != nil && !named(zone), `%s.Open[%d].Location is %q, which no other node can find by its name (use time.LoadLocation("Europe/Berlin"))`, where, i, zone)
+	}
+}
+
 // isZero reports whether there is no limit at all.
 func (l *Limits) isZero() bool {
 	return l == nil || l.BytesPerSecond == 0 && l.FilesPerSecond == 0 && len(l.Open) == 0

@@ -35,6 +35,13 @@ func (r *rate) becomes(perSecond float64) *rate {
 	return r
 }
 
+// now is how many there are in a second.
+func (r *rate) now() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.perSecond
+}
+
 // price is what n cost. mu is locked.
 func (r *rate) price(n int) time.Duration {
 	return time.Duration(float64(n) / r.perSecond * float64(time.Second))

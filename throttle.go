@@ -14,9 +14,9 @@ const (
 	stopWithin = 2 * time.Second
 )
 
-// pace keeps one file within rates. It stands between the copy loop and the partner's side, reads in pieces that are small
+// throttle keeps one file within rates. It stands between the copy loop and the partner's side, reads in pieces that are small
 // enough to come evenly, and sends windows that are.
-type pace struct {
+type throttle struct {
 	rates  []*rate
 	least  float64         // bytes per second, of the lowest rate
 	piece  int             // bytes
@@ -26,27 +26,23 @@ type pace struct {
 	end    time.Time       // when the file that shall stop stops at the latest; whoever has the turn may use it
 }
 
-// newPace returns nil if none of the rates is a limit.
-func newPace(window int64, stop <-chan struct{}, rates ...*rate) *pace {
-	var p *pace
+// newThrottle returns nil if none of the rates is a limit.
+func newThrottle(window int64, stop <-chan struct{}, rates ...*rate) *throttle {
+	var t *throttle
 	for _, r := range rates {
-		if r == nil {
+		switch {
+		case r == nil:
 			continue
+		case t == nil:
+			t = &throttle{window: window, stop: stop, turn: make(chan struct{}, 1), least: r.now()}
 		}
-		if p == nil {
-			p = &pace{window: window, turn: make(chan struct{}, 1), stop: stop}
-		}
-		r.mu.Lock()
-		if per := r.perSecond; len(p.rates) == 0 || per < p.least {
-			p.least = per
-		}
-		r.mu.Unlock()
-		p.rates = append(p.rates, r)
+		t.least = min(t.least, r.now())
+		t.rates = append(t.rates, r)
 	}
-	if p != nil {
-		p.piece = pieceFor(p.least)
+	if t != nil {
+		t.piece = pieceFor(t.least)
 	}
-	return p
+	return t
 }
 
 // pieceFor is what a rate gives in the time of its credit.
@@ -59,26 +55,26 @@ func pieceFor(perSecond float64) int {
 }
 
 // slow reports whether n bytes take longer than a file that shall stop has.
-func (p *pace) slow(n int64) bool { return float64(n) > stopWithin.Seconds()*p.least }
+func (t *throttle) slow(n int64) bool { return float64(n) > stopWithin.Seconds()*t.least }
 
 // wait returns once n more bytes may move.
-func (p *pace) wait(ctx context.Context, n int) error {
+func (t *throttle) wait(ctx context.Context, n int) error {
 	select {
-	case p.turn <- struct{}{}:
+	case t.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-t.turn }()
 	now := time.Now()
 	due := now
-	for _, r := range p.rates {
+	for _, r := range t.rates {
 		if paid := r.take(now, n); paid.After(due) {
 			due = paid
 		}
 	}
-	err := p.sleep(ctx, due)
+	err := t.sleep(ctx, due)
 	if err != nil {
-		for _, r := range p.rates {
+		for _, r := range t.rates {
 			r.giveBack(n)
 		}
 	}
@@ -86,28 +82,28 @@ func (p *pace) wait(ctx context.Context, n int) error {
 }
 
 // sleep returns when due has come. A file that shall stop does not wait for what comes too late. The caller has the turn.
-func (p *pace) sleep(ctx context.Context, due time.Time) error {
-	if isClosed(p.stop) {
-		return p.hurry(ctx, due)
+func (t *throttle) sleep(ctx context.Context, due time.Time) error {
+	if isClosed(t.stop) {
+		return t.hurry(ctx, due)
 	}
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case <-p.stop:
-		return p.hurry(ctx, due)
+	case <-t.stop:
+		return t.hurry(ctx, due)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 // hurry is sleep for a file that shall stop.
-func (p *pace) hurry(ctx context.Context, due time.Time) error {
-	if p.end.IsZero() {
-		p.end = time.Now().Add(stopWithin)
+func (t *throttle) hurry(ctx context.Context, due time.Time) error {
+	if t.end.IsZero() {
+		t.end = time.Now().Add(stopWithin)
 	}
-	if due.After(p.end) || time.Now().After(p.end) {
+	if due.After(t.end) || time.Now().After(t.end) {
 		return errStopped
 	}
 	timer := time.NewTimer(time.Until(due))
@@ -120,39 +116,39 @@ func (p *pace) hurry(ctx context.Context, due time.Time) error {
 	}
 }
 
-// source paces what is read from a partner.
-func (p *pace) source(s Source, err error) (Source, error) {
-	if p == nil || err != nil {
+// source throttles what is read from a partner.
+func (t *throttle) source(s Source, err error) (Source, error) {
+	if t == nil || err != nil {
 		return s, err
 	}
-	return pacedSource{s, p}, nil
+	return throttledSource{s, t}, nil
 }
 
-// sink paces what is written to a partner.
-func (p *pace) sink(s Sink, err error) (Sink, error) {
-	if p == nil || err != nil {
+// sink throttles what is written to a partner.
+func (t *throttle) sink(s Sink, err error) (Sink, error) {
+	if t == nil || err != nil {
 		return s, err
 	}
-	return pacedSink{s, p}, nil
+	return throttledSink{s, t}, nil
 }
 
-type pacedSource struct {
+type throttledSource struct {
 	Source
-	pace *pace
+	throttle *throttle
 }
 
 // Concurrency is 1 where one window after the other is enough, so that each is whole sooner.
-func (s pacedSource) Concurrency() int {
-	if s.pace.slow(s.pace.window) {
+func (s throttledSource) Concurrency() int {
+	if s.throttle.slow(s.throttle.window) {
 		return 1
 	}
 	return s.Source.Concurrency()
 }
 
-func (s pacedSource) ReadWindow(ctx context.Context, p []byte, off int64) error {
+func (s throttledSource) ReadWindow(ctx context.Context, p []byte, off int64) error {
 	for {
-		n := min(len(p), s.pace.piece)
-		if err := s.pace.wait(ctx, n); err != nil {
+		n := min(len(p), s.throttle.piece)
+		if err := s.throttle.wait(ctx, n); err != nil {
 			return err
 		}
 		if err := s.Source.ReadWindow(ctx, p[:n], off); err != nil || n == len(p) {
@@ -162,13 +158,13 @@ func (s pacedSource) ReadWindow(ctx context.Context, p []byte, off int64) error 
 	}
 }
 
-type pacedSink struct {
+type throttledSink struct {
 	Sink
-	pace *pace
+	throttle *throttle
 }
 
-func (s pacedSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
-	if err := s.pace.wait(ctx, len(p)); err != nil {
+func (s throttledSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
+	if err := s.throttle.wait(ctx, len(p)); err != nil {
 		return err
 	}
 	return s.Sink.WriteWindow(ctx, p, off)
@@ -178,8 +174,8 @@ func (s pacedSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 // our storages need not take such small ones.
 func (d *delivery) windowSize() int64 {
 	usual := windowFor(d.info.Size, d.engine.cfg.WindowSize)
-	if p := d.remote.pace; p != nil && d.to == Storage(d.remote) {
-		return min(usual, int64(p.piece))
+	if t := d.remote.throttle; t != nil && d.to == Storage(d.remote) {
+		return min(usual, int64(t.piece))
 	}
 	return usual
 }
