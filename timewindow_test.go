@@ -1,7 +1,6 @@
 package transfer_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -36,6 +35,18 @@ func (b *bench) contacts() func() []time.Time {
 
 // forDays makes days pass quickly.
 func forDays(c *transfer.Config) { c.Lease, c.PollInterval, c.ProgressInterval = time.Hour, time.Minute, 10*time.Minute }
+
+// await looks at a file every minute until it has come to its end. It gives up after sixty days.
+func (b *bench) await(id string) {
+	b.t.Helper()
+	for range 60 * 24 * 60 {
+		if b.row(id).State.Final() {
+			return
+		}
+		time.Sleep(time.Minute)
+	}
+	require.Fail(b.t, "the file has not come to an end", "%v", b.row(id).State)
+}
 
 // isOpen is what TimeWindow promises, minute by minute, in UTC.
 func isOpen(windows []transfer.TimeWindow, t time.Time) bool {
@@ -119,11 +130,8 @@ func neverEnters(t *testing.T, random *rand.Rand) {
 		ids = append(ids, b.start(in))
 		time.Sleep(time.Duration(random.Int64N(int64(12 * time.Hour))))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*24*time.Hour)
-	defer cancel()
 	for _, id := range ids {
-		_, err := b.client.Wait(ctx, id)
-		require.NoError(t, err)
+		b.await(id)
 		require.Equal(t, transfer.TransferTableStatusCompleted, b.row(id).StatusCode, b.row(id).FailureMessage)
 	}
 	at := contacts()
@@ -139,7 +147,10 @@ func TestAFileWaitsForItsWindow(t *testing.T) {
 	hours := []transfer.TimeWindow{{From: "08:00", To: "09:00"}}
 	t.Run("of the connector", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			b := setupLimited(t, 1000, transfer.Limits{Open: hours}, func(c *transfer.Config) { c.QueueTimeout = time.Hour })
+			b := setupLimited(t, 1000, transfer.Limits{Open: hours}, func(c *transfer.Config) {
+				forDays(c)
+				c.QueueTimeout = time.Hour
+			})
 			b.local.WriteFile("a.bin", content(1, 500))
 			id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}})
 			time.Sleep(time.Hour)
@@ -150,7 +161,10 @@ func TestAFileWaitsForItsWindow(t *testing.T) {
 	})
 	t.Run("of the node", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
-			b := setup(t, func(c *transfer.Config) { c.Limits.Open = hours })
+			b := setup(t, func(c *transfer.Config) {
+				forDays(c)
+				c.Limits.Open = hours
+			})
 			b.local.WriteFile("a.bin", content(1, 500))
 			requireDoneAt(b, b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}}), 8*time.Hour)
 		})
@@ -158,6 +172,7 @@ func TestAFileWaitsForItsWindow(t *testing.T) {
 	t.Run("of the rule", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			b := setup(t, func(c *transfer.Config) {
+				forDays(c)
 				c.Rules = map[string]transfer.Rule{"morning": {Limits: transfer.Limits{Open: hours}}}
 			})
 			b.local.WriteFile("a.bin", content(1, 500))
@@ -181,11 +196,10 @@ func TestAFileWaitsForItsWindow(t *testing.T) {
 // requireDoneAt waits for a file that is done so long after the bubble's beginning, or a little later.
 func requireDoneAt(b *bench, id string, at time.Duration) {
 	b.t.Helper()
-	_, err := b.client.Wait(b.t.Context(), id)
-	require.NoError(b.t, err)
+	b.await(id)
 	r := b.row(id)
 	require.Equal(b.t, transfer.TransferTableStatusCompleted, r.StatusCode, r.FailureMessage)
-	require.WithinDuration(b.t, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(at), time.Now(), 65*time.Second)
+	require.WithinDuration(b.t, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(at), time.Now(), 2*time.Minute)
 }
 
 // A file that moves when its window closes comes to the end of the windows that it has read, and goes on with the rest when it opens.
@@ -237,8 +251,7 @@ func TestClosedHoursDoNotCountForRetries(t *testing.T) {
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpCreate, Times: -1, Err: transfer.ConnectionLost})
 		b.local.WriteFile("a.bin", content(1, 500))
 		id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}})
-		_, err := b.client.Wait(t.Context(), id)
-		require.NoError(t, err)
+		b.await(id)
 		require.Equal(t, transfer.TransferTableStatusFailed, b.row(id).StatusCode)
 		began := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		require.True(t, time.Since(began) >= 14*24*time.Hour && time.Since(began) < 15*24*time.Hour, "after two half hours, in the third week: %v", time.Since(began))
