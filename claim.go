@@ -9,10 +9,6 @@ import (
 )
 
 // claim takes files, as many as there is room for and limits allow, and reports whether there may be more at once.
-//
-// Where there are several connectors none of them may take all places of the node: one call takes half of those that are
-// free at most, and nothing for a connector that has as many files running here as places are free. So a flood for one
-// partner leaves half of the places to others, floods for two a third, and so on, whatever a file takes.
 func (e *engine) claim(ctx context.Context) (more bool) {
 	free := e.cfg.MaxFiles - e.count()
 	all := e.partners.limits()
@@ -27,9 +23,8 @@ func (e *engine) claim(ctx context.Context) (more bool) {
 		}
 	}
 	n := free
-	if len(all) > 1 {
-		n = (free + 1) / 2
-		r.share(e.busy(), free)
+	if len(all) > 1 && free > 0 {
+		n = r.share(e.busy(), free, e.cfg.MaxFiles/reservedPart)
 	}
 	n = e.mayBegin(n, now)
 	return n > 0 && len(r.limits) > 0 && e.take(ctx, n, r.limits, r.most, false) == n
@@ -85,11 +80,26 @@ func (r *allowed) bound(id string, n int) {
 	r.most[id] = n
 }
 
-// share bounds connectors that have files running, so that each leaves as many places free as it takes.
-func (r *allowed) share(running map[string]int, free int) {
+// reservedPart says which part of a node's places is for connectors of which no file runs there.
+const reservedPart = 8
+
+// share divides the free places of a node between several connectors, and returns how many files to claim in one call.
+//
+// A connector that has as many files running here as places are free gets none, and one call takes half of the free places
+// at most. So a flood for one partner leaves half of the places to others, floods for two a third, and so on, however
+// long a file takes. The last places are for connectors of which no file runs, one each.
+func (r *allowed) share(running map[string]int, free, reserved int) (n int) {
+	left := max(0, free-reserved)
 	for id, n := range running {
-		r.bound(id, max(0, (free-n+1)/2))
+		r.bound(id, min(left, max(0, (free-n+1)/2)))
 	}
+	if left > 0 || reserved == 0 {
+		return (free + 1) / 2
+	}
+	for id := range r.limits {
+		r.bound(id, 1)
+	}
+	return free
 }
 
 // busy returns how many files of each connector run here.

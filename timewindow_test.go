@@ -34,7 +34,9 @@ func (b *bench) contacts() func() []time.Time {
 }
 
 // forDays makes days pass quickly.
-func forDays(c *transfer.Config) { c.Lease, c.PollInterval, c.ProgressInterval = time.Hour, time.Minute, 10*time.Minute }
+func forDays(c *transfer.Config) {
+	c.Lease, c.PollInterval, c.ProgressInterval = time.Hour, time.Minute, 10*time.Minute
+}
 
 // await looks at a file every minute until it has come to its end. It gives up after sixty days.
 func (b *bench) await(id string) {
