@@ -31,7 +31,7 @@ type delivery struct {
 
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	d := &delivery{engine: e, job: j, request: j.request, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
+	d := &delivery{engine: e, job: j, request: j.request, remote: e.sessionOf(j)}
 	if j.rule != nil {
 		d.changes = j.rule.Transforms
 	}

@@ -295,12 +295,15 @@ func (ops *operations) run(o *operation, begun time.Time) error {
 	}
 	ctx, cancel := context.WithDeadline(e.cut, begun.Add(operationTime))
 	defer cancel()
+	s := &session{engine: e, partner: o.partner, hours: o.partner.hours}
+	defer func() { _ = s.close() }()
+	explain := func(err error) error { return err }
 	if o.spec.Kind == RemoteList {
 		defer context.AfterFunc(e.house, cancel)()
+		ctx, cancel, explain = s.untilClosing(ctx)
+		defer cancel()
 	}
-	s := &session{engine: e, partner: o.partner}
-	defer func() { _ = s.close() }()
-	return guarded(func() error {
+	return explain(guarded(func() error {
 		if err := s.connect(ctx); err != nil {
 			return err
 		}
@@ -312,7 +315,7 @@ func (ops *operations) run(o *operation, begun time.Time) error {
 		default:
 			return s.remote.MovePath(ctx, o.spec.Path, o.spec.Target)
 		}
-	})
+	}))
 }
 
 // record writes how an operation ended. A Store that is away for longer leaves it to expire.

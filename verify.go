@@ -51,7 +51,7 @@ func (d *delivery) publishedBefore() (found bool, err error) {
 	}
 	if bytes.Equal(ours, theirs) {
 		d.engine.cfg.Logger.Info("file was published by an earlier attempt", d.attrs()...)
-		j.found(ours, d.info.Size, windowFor(d.info.Size, d.engine.cfg.WindowSize))
+		j.found(ours, d.info.Size, d.windowSize())
 		d.discardRest(ctx)
 		return true, nil
 	}
