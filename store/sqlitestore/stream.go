@@ -42,19 +42,29 @@ func (s *Store) OpenStream(ctx context.Context, stream store.Stream) error {
 // CloseStream implements [store.Store]. It takes some seconds for a million events, during which nothing else is
 // written: purge a stream of many first.
 func (s *Store) CloseStream(ctx context.Context, name string) error {
-	return plain(s.write(ctx, "close stream "+name, 1, func(_ context.Context, w *writer, _ micros) error {
+	return plain(s.write(ctx, "close stream "+name, 1, func(ctx context.Context, w *writer, _ micros) error {
 		w.effects.received = nil
 		id, err := w.stream(name)
 		if err != nil {
 			return err
 		}
-		if _, err := w.exec("DELETE FROM events WHERE stream = ?", id); err != nil {
-			return err
+		for removed := emptyBatch; removed == emptyBatch; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if removed, err = w.purge(emptyText, id, emptyBatch); err != nil {
+				return err
+			}
 		}
 		_, err = w.exec("DELETE FROM streams WHERE id = ?", id)
 		return err
 	}))
 }
+
+// emptyBatch is how many events one statement removes, so that each is short.
+const emptyBatch = 10_000
+
+const emptyText = "DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_stream WHERE stream = ? LIMIT ?)"
 
 // stream returns the id of an open one, or ErrNotFound.
 func (w *writer) stream(name string) (id int64, err error) {
