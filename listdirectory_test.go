@@ -34,6 +34,9 @@ func pathsOf(files []transfer.ListedFile) []string {
 		if f.Directory {
 			paths[i] += "/"
 		}
+		if f.TooDeep {
+			paths[i] += " ↓"
+		}
 		if f.Truncated {
 			paths[i] += " …"
 		}
@@ -92,9 +95,9 @@ func TestListDirectory(t *testing.T) {
 		require.Equal(t, []string{"in/", "other"}, list(transfer.ListDirectoryInput{Path: "."}))
 		require.Equal(t, []string{"/in/a", "/in/b/", "/in/d/", "/in/e", "/in/b/1", "/in/b/2", "/in/b/c/", "/in/b/c/deep", "/in/d/x"},
 			list(transfer.ListDirectoryInput{Path: "/in/", Recursive: true}))
-		require.Equal(t, []string{"/in/a", "/in/b/", "/in/d/", "/in/e", "/in/b/1", "/in/b/2", "/in/b/c/ …", "/in/d/x"},
+		require.Equal(t, []string{"/in/a", "/in/b/", "/in/d/", "/in/e", "/in/b/1", "/in/b/2", "/in/b/c/ ↓", "/in/d/x"},
 			list(transfer.ListDirectoryInput{Path: "/in", Recursive: true, MaxDepth: 2}))
-		require.Equal(t, []string{"/in/a", "/in/b/ …", "/in/d/ …", "/in/e"}, list(transfer.ListDirectoryInput{Path: "/in", Recursive: true, MaxDepth: 1}))
+		require.Equal(t, []string{"/in/a", "/in/b/ ↓", "/in/d/ ↓", "/in/e"}, list(transfer.ListDirectoryInput{Path: "/in", Recursive: true, MaxDepth: 1}))
 	}
 	require.Zero(t, partner.OpenRemotes())
 	first := walked(t, client, transfer.ListDirectoryInput{ConnectorID: "acme", Path: "in"})
@@ -136,7 +139,7 @@ func TestListDirectoryGoesRoundNoCircles(t *testing.T) {
 	files := walked(t, client, transfer.ListDirectoryInput{Path: ".", Recursive: true, MaxDepth: 5})
 	require.Equal(t, []string{
 		"file", "loop/", "loop/file", "loop/loop/", "loop/loop/file", "loop/loop/loop/", "loop/loop/loop/file", "loop/loop/loop/loop/",
-		"loop/loop/loop/loop/file", "loop/loop/loop/loop/loop/ …",
+		"loop/loop/loop/loop/file", "loop/loop/loop/loop/loop/ ↓",
 	}, pathsOf(files))
 	require.Equal(t, 2*32, len(walked(t, client, transfer.ListDirectoryInput{Path: ".", Recursive: true})))
 	files = walked(t, client, transfer.ListDirectoryInput{Path: ".", Recursive: true, MaxDepth: 1000})
@@ -145,6 +148,8 @@ func TestListDirectoryGoesRoundNoCircles(t *testing.T) {
 	files = walked(t, client, transfer.ListDirectoryInput{ConnectorID: "acme", Path: "/", Recursive: true, MaxItems: 5000})
 	require.Equal(t, 5000, len(files))
 	require.True(t, files[4999].Truncated)
+	both := walked(t, client, transfer.ListDirectoryInput{ConnectorID: "acme", Path: "/", Recursive: true, MaxItems: 2, MaxDepth: 1})
+	require.Equal(t, []string{"/loop1/ ↓", "/loop2/ ↓ …"}, pathsOf(both))
 }
 
 // What a partner says is never taken for a path that it is not.
@@ -153,7 +158,7 @@ func TestListDirectoryOfAHostilePartner(t *testing.T) {
 	bad := []string{"", ".", "..", "../up", "/etc/passwd", "a/b", "nul\x00", "bad\xffname", "two\nlines", strings.Repeat("x", 1021)}
 	client, _ := newLister(t, endless{names: append(bad, "good", "loop", strings.Repeat("y", 1020))}, nil)
 	files := walked(t, client, transfer.ListDirectoryInput{Path: "/in", Recursive: true, MaxDepth: 2, MaxItems: 5})
-	require.Equal(t, []string{"/in/good", "/in/loop/", "/in/" + strings.Repeat("y", 1020), "/in/loop/good", "/in/loop/loop/ …"}, pathsOf(files))
+	require.Equal(t, []string{"/in/good", "/in/loop/", "/in/" + strings.Repeat("y", 1020), "/in/loop/good", "/in/loop/loop/ ↓"}, pathsOf(files))
 
 	many := make([]string, 200_001)
 	client, _ = newLister(t, endless{names: many}, nil)

@@ -39,7 +39,8 @@
 //
 // There are none: what is below "in/" is in the directory "in", and when nothing is any more, it is gone. A listing costs
 // a request for each 1,000 names. A move copies the object on the server and removes it then; if the process dies in
-// between, both are there, and the next attempt says FileExists. Objects of more than 5 GiB are copied in parts. Tags of
+// between, both are there, and the next attempt says FileExists. CopyObject carries If-None-Match: *, too; versitygw and
+// gofakes3 do not look at it there, so that an object which appears in that moment is replaced. Objects of more than 5 GiB are copied in parts. Tags of
 // those are lost, and a multipart upload may be left behind as below.
 //
 // # Integrity

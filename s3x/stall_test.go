@@ -81,7 +81,9 @@ var allRequests = map[string]func(ctx context.Context, s *Storage) error{
 	"list": func(ctx context.Context, s *Storage) error {
 		return s.ListDirectory(ctx, "a", func(transfer.DirectoryEntry) bool { return true })
 	},
-	"remove": func(ctx context.Context, s *Storage) error { return s.remove(ctx, "remove", object{path: "a", bucket: "b", key: "a"}) },
+	"remove": func(ctx context.Context, s *Storage) error {
+		return s.remove(ctx, "remove", object{path: "a", bucket: "b", key: "a"})
+	},
 	"move": func(ctx context.Context, s *Storage) error {
 		at := object{path: "a", bucket: "b", key: "a"}
 		return s.copyFailed(at, 0, s.copyWhole(ctx, at, at, &s3.HeadObjectOutput{}))

@@ -255,6 +255,7 @@ func (s *suite) movesDirectory(t *testing.T) {
 		return
 	}
 	require.NoError(t, err)
+	require.Error(t, s.lent(t).MovePath(t.Context(), dir+"/to", dir+"/to/in/itself"))
 	s.requireNames(t, dir, "other", "to")
 	s.requireContent(t, dir+"/to/a", []byte("content of from/a"))
 	s.requireContent(t, dir+"/to/in/b", []byte("content of from/in/b"))
