@@ -68,6 +68,28 @@ func TestOpeningAStreamWaitsForUpdates(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 }
 
+// An update that has to wait while a stream is opened sees it.
+func TestUpdatesThatWaitedSeeTheStream(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	s := open(t, pool, "s")
+	create(t, s, "id", "acme", 1)
+	f := claim(t, s, 1, map[string]int{"acme": 1})[0]
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE s.files IN SHARE MODE")
+	require.NoError(t, err)
+	verdict := finishing(t, s, f)
+	awaitLock(t, pool)
+	_, err = tx.Exec(t.Context(), "INSERT INTO s.streams (name, progressed, finished) VALUES ('all', false, true)")
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-verdict)
+	n, err := s.CountEvents(t.Context(), "all")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+}
+
 // What was appended while a stream was being closed goes with it.
 func TestClosingAStreamLeavesNoEvents(t *testing.T) {
 	t.Parallel()
