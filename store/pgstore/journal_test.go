@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -67,6 +68,28 @@ func TestOpeningAStreamWaitsForUpdates(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 }
 
+// An update that has to wait while a stream is opened sees it.
+func TestUpdatesThatWaitedSeeTheStream(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	s := open(t, pool, "s")
+	create(t, s, "id", "acme", 1)
+	f := claim(t, s, 1, map[string]int{"acme": 1})[0]
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE s.files IN SHARE MODE")
+	require.NoError(t, err)
+	verdict := finishing(t, s, f)
+	awaitLock(t, pool)
+	_, err = tx.Exec(t.Context(), "INSERT INTO s.streams (name, progressed, finished) VALUES ('all', false, true)")
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-verdict)
+	n, err := s.CountEvents(t.Context(), "all")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+}
+
 // What was appended while a stream was being closed goes with it.
 func TestClosingAStreamLeavesNoEvents(t *testing.T) {
 	t.Parallel()
@@ -92,6 +115,24 @@ func TestClosingAStreamLeavesNoEvents(t *testing.T) {
 	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM s.events").Scan(&n))
 	require.Zero(t, n)
 	require.ErrorIs(t, s.CloseStream(t.Context(), "all"), store.ErrNotFound)
+}
+
+// What a user wants of a running file is no progress of it, though its last update was.
+func TestControlIsNoProgress(t *testing.T) {
+	t.Parallel()
+	s := open(t, database(t), "s")
+	require.NoError(t, s.OpenStream(t.Context(), store.Stream{Name: "all", Kinds: []store.EventKind{store.FileProgressed}}))
+	create(t, s, "id", "acme", 1)
+	claimed := claim(t, s, 1, map[string]int{"acme": 1})
+	update(t, s, claimed, store.Change{State: store.Running, Lease: time.Hour, Progress: store.Progress{Offset: 1}})
+	for _, to := range []store.State{store.Paused, store.Queued, store.Cancelled} {
+		verdicts, err := s.Control(t.Context(), store.ControlRequest{IDs: []int64{claimed[0].ID}, To: to})
+		require.NoError(t, err)
+		require.Equal(t, []error{nil}, verdicts)
+	}
+	n, err := s.CountEvents(t.Context(), "all")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
 }
 
 // Nodes that enter the same paths at the same time, in different orders, all succeed.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed62b9dc43/transfer/store"
 	"github.com/seed62b9dc43/transfer/store/pgstore"
 )
 
@@ -62,7 +63,12 @@ func TestOpenAfterMigrationByHand(t *testing.T) {
 	config.ConnConfig.User = "app"
 	s := open(t, openPool(t, config), "mine")
 	create(t, s, "id", "acme", 1)
-	require.Len(t, claim(t, s, 1, map[string]int{"acme": 1}), 1)
+	openStream(t, s)
+	update(t, s, claim(t, s, 1, map[string]int{"acme": 1}), store.Change{State: store.Done})
+	n, err := s.CountEvents(t.Context(), "all")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+	require.NoError(t, s.CloseStream(t.Context(), "all"))
 }
 
 func TestOpenRefusesSchemaNames(t *testing.T) {

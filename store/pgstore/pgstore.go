@@ -2,15 +2,20 @@
 // with no other coordinator. All times come from the database's clock.
 //
 // It creates the tables transfers, files, connectors, connectors_revision, operations, duties, streams, events, ledger and
-// schema_version in a schema of its own. The role needs CREATE on the database for the first [Open] (or [Migrations] applied beforehand), and SELECT,
-// INSERT, UPDATE and DELETE afterwards; to bring an earlier version up to date it must own the tables. Nodes of the
-// version before go on with tables of the present one, but know nothing of what users want of running files: upgrade
-// all nodes together. The database's encoding must be UTF8. Ids, client tokens, follow ids, partners and rule names
-// hold up to about 2,600 bytes; longer ones are refused when the transfer is created.
+// schema_version in a schema of its own. The role needs CREATE on the database for the first [Open] (or [Migrations]
+// applied beforehand), and SELECT, INSERT, UPDATE and DELETE afterwards; to bring an earlier version up to date it must
+// own the tables. Nodes of the version before go on with tables of the present one, but know nothing of priorities, and
+// write no events and nothing into the ledger: upgrade all nodes together. The database's encoding must be UTF8. Ids,
+// client tokens, follow ids, partners, rule names and names of streams and duties hold up to about 2,600 bytes; longer
+// ones are refused.
 //
 // Claim holds an advisory lock for each connector that it names while one statement runs, so that nodes claim the files
 // of one connector one after another. PostgreSQL has room for some thousands of such locks (max_locks_per_transaction
 // times max_connections).
+//
+// What comes with a change of files, events and entries of the ledger, is written by the same statement. Opening and
+// closing a stream waits for the updates that are under way (LOCK TABLE … IN SHARE MODE) and holds up others for that
+// moment. An event takes about 300 bytes beside its note, an entry of the ledger 300 beside its path and identity.
 //
 // A file with short names and paths takes about 1,100 bytes: 400 in the table, 500 in indexes and, if it has a rule, 200
 // more there. Keep autovacuum on: it takes back what the four writes of a file's life leave behind, and counts are fast

@@ -275,3 +275,27 @@ func (s *Store) hot(t *testing.T) int {
 	require.NoError(t, s.pool.QueryRow(t.Context(), counted).Scan(&n))
 	return n
 }
+
+// The statements of a file's life are planned once for all, not at each call.
+func TestPlansAreKept(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 0)
+	const calls = 12
+	for i := range calls {
+		_, err := s.CreateTransfer(t.Context(), store.Transfer{ID: fmt.Sprint(i), ConnectorID: "acme"}, make([]store.NewFile, 2))
+		require.NoError(t, err)
+		claimed, err := s.Claim(t.Context(), store.ClaimRequest{Worker: "w", Max: 1, Lease: time.Hour, Limits: map[string]int{"acme": 5}})
+		require.NoError(t, err)
+		require.Len(t, claimed, 1)
+		for _, state := range []store.State{store.Running, store.Done} {
+			_, err = s.Update(t.Context(), []store.Change{{ID: claimed[0].ID, Token: claimed[0].Token, State: state, Lease: time.Hour}})
+			require.NoError(t, err)
+		}
+		_, err = s.Control(t.Context(), store.ControlRequest{IDs: []int64{claimed[0].ID + 1}, To: store.Cancelled})
+		require.NoError(t, err)
+	}
+	kept := 0
+	require.NoError(t, s.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_prepared_statements
+		WHERE generic_plans > custom_plans AND statement ~ 'UPDATE "s".files|INSERT INTO "s".files' AND statement !~ 'pg_prepared'`).Scan(&kept))
+	require.Equal(t, 4, kept, "CreateTransfer, Claim, Update and Control")
+}

@@ -13,13 +13,15 @@ import (
 
 // recordSQL appends to the streams that receive it what became of the files of written, which has their columns and a
 // note. It draws each number while the file's row is locked, so that those of one file grow in the order in which things
-// happened, whichever nodes write them.
+// happened, whichever nodes write them. The streams are read at most once for each kind, and not at all where nothing
+// became of a file; as arrays, because PostgreSQL takes a table that it does not know for a large one, and plans anew.
 const recordSQL = `
 	INSERT INTO @.events (stream, at, file_id, acknowledged, size, kind, state, transfer_id, note)
 	SELECT s.id, w.updated_at, w.id, w.acknowledged, w.size, CASE w.state WHEN 2 THEN 1 ELSE 2 END, w.state, w.transfer_id,
 		CASE WHEN w.state <> 2 THEN w.note END
-	FROM written w, @.streams s
-	WHERE CASE WHEN w.state = 2 THEN w.progressed AND s.progressed ELSE w.state IN (6, 7, 8) AND s.finished END
+	FROM written w, unnest(CASE WHEN w.state = 2 THEN (SELECT array_agg(id) FROM @.streams WHERE progressed)
+		ELSE (SELECT array_agg(id) FROM @.streams WHERE finished) END) AS s (id)
+	WHERE w.progressed OR w.state IN (6, 7, 8)
 	RETURNING 1`
 
 const (

@@ -34,8 +34,8 @@ UPDATE @.files f SET
 	finished_at = CASE WHEN c.state IN (6, 8) OR c.state IN (3, 5) AND f.wanted = 7 THEN statement_timestamp() END
 FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::interval[], $5::interval[], $6::smallint[], $7::bigint[],
 	$8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::boolean[], $14::text[], $15::text[],
-	$16::text[], $17::bigint[], $21::bigint[], $22::bytea[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank,
-	checkpoint, sha256, skipped, code, detail, message, failures, task, note) LIMIT (SELECT 1000000000)) AS c
+	$16::text[], $17::bigint[], $21::bigint[], $22::bytea[]) AS c (id, token, state, lease, delay, phase, size, acknowledged,
+	block_size, rank, checkpoint, sha256, skipped, code, detail, message, failures, task, note) LIMIT (SELECT 1000000000)) AS c
 WHERE f.id = c.id AND f.token = c.token AND f.state + 0 = 2
 RETURNING f.id, f.state, f.wanted, f.transfer_id, f.size, f.acknowledged, f.updated_at, f.progressed, c.note
 )`

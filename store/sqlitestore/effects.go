@@ -7,6 +7,7 @@ type effects struct {
 	files    [store.Done + 1]int64 // by state: how many more there are
 	hints    [topics]bool          // by topic
 	received *kinds                // what its streams receive; nil if it did not need to know
+	eventsAt int64                 // when its events happened; 0 if it has none
 }
 
 // add is for files that are new in this state.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,48 +22,54 @@ func (s *Store) AppendEvents(ctx context.Context, stream string, events []store.
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			e := &events[i]
-			_, err := w.exec("INSERT OR FAIL INTO events (stream, kind, at, transfer, file, note) VALUES (?, ?, ?, ?, ?, ?)",
-				id, int64(store.Noted), int64(now), e.TransferID, e.FileID, e.Note)
+			at, err := w.eventsAt(now)
 			if err != nil {
 				return err
 			}
-			w.effects.hints[store.EventsAppended] = true
+			e := &events[i]
+			_, err = w.exec("INSERT OR FAIL INTO events (stream, kind, at, transfer, file, note) VALUES (?, ?, ?, ?, ?, ?)",
+				id, int64(store.Noted), at, e.TransferID, e.FileID, e.Note)
+			if err != nil {
+				return err
+			}
 		}
 		return nil
 	}))
 }
 
-// eventsText returns the statement that lists what q selects. It finds the events in an index, which is named because
-// SQLite does not know which is better, and reads whole rows only for those that are on the page.
+const ofStream = "stream = (SELECT id FROM streams WHERE name = ?)"
+
+// boundSeq finds the first event, or the last, of a stream within a bound of time: its number bounds all of them.
+const boundSeq = "(SELECT seq FROM events INDEXED BY events_at WHERE " + ofStream + " AND at %s ? ORDER BY at%s, seq%[2]s LIMIT 1)"
+
+// eventsText returns the statement that lists what q selects, in the order of an index. The index is named because SQLite
+// does not know which is better.
 func eventsText(q *store.EventQuery) (string, []any) {
 	index := "events_stream"
 	c := conditions{}
-	c.add("e.stream = (SELECT id FROM streams WHERE name = ?)", q.Stream)
-	if !q.From.IsZero() {
-		index = "events_at"
-		c.add("e.at >= ?", ceil(q.From))
-	}
-	if !q.To.IsZero() {
-		c.add("e.at <= ?", floor(q.To))
-	}
+	c.add(ofStream, q.Stream)
 	if q.TransferID != "" {
 		index = "events_transfer"
-		c.add("e.transfer = ?", q.TransferID)
+		c.add("transfer = ?", q.TransferID)
 	}
 	if q.FileID != 0 {
 		index = "events_file"
-		c.add("e.file = ?", q.FileID)
+		c.add("file = ?", q.FileID)
 	}
-	c.add("e.seq > ?", q.After)
-	found := "SELECT e.seq FROM events e INDEXED BY " + index + " WHERE " + strings.Join(c.terms, " AND ") + " ORDER BY e.seq LIMIT ?"
-	return `SELECT e.seq, e.kind, e.at, e.transfer, e.file, e.state, e.acked, e.size, e.note
-		FROM (` + found + `) p CROSS JOIN events e ON e.seq = p.seq ORDER BY p.seq`, append(c.args, orAll(q.Limit))
+	if q.From.IsZero() {
+		c.add("seq > ?", q.After)
+	} else { // one bound, because an index is read from one
+		c.add("seq > max(?, "+fmt.Sprintf(boundSeq, ">=", "")+" - 1)", q.After, q.Stream, ceil(q.From))
+	}
+	if !q.To.IsZero() {
+		c.add("seq <= "+fmt.Sprintf(boundSeq, "<=", " DESC"), q.Stream, floor(q.To))
+	}
+	return "SELECT seq, kind, at, transfer, file, state, acked, size, note FROM events INDEXED BY " + index +
+		" WHERE " + strings.Join(c.terms, " AND ") + " ORDER BY seq LIMIT ?", append(c.args, orAll(q.Limit))
 }
 
-// ListEvents implements [store.Store]. A page of a stream, of a transfer or of a file costs the same at any depth. With
-// From, an index entry is read for each event within the bounds; with To alone, and with other filters beside those of
-// transfer or file, it passes over what does not match until the page is full.
+// ListEvents implements [store.Store]. What a page costs does not depend on how many events there are; but with both a
+// transfer and a file, it passes over what else there is of the file.
 func (s *Store) ListEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error) {
 	ctx, leave, err := s.enter(ctx)
 	if err != nil {
@@ -92,14 +99,14 @@ func (s *Store) CountEvents(ctx context.Context, stream string) (n int64, err er
 		return 0, err
 	}
 	defer leave()
-	const text = "SELECT count(*) FROM events INDEXED BY events_stream WHERE stream = (SELECT id FROM streams WHERE name = ?)"
+	const text = "SELECT count(*) FROM events INDEXED BY events_stream WHERE " + ofStream
 	if err := s.readers.QueryRowContext(ctx, text, stream).Scan(&n); err != nil {
 		return 0, wrap(ctx, "count events of stream "+stream, err)
 	}
 	return n, nil
 }
 
-const dropText = `DELETE FROM events WHERE seq IN (SELECT value FROM json_each(?)) AND stream = (SELECT id FROM streams WHERE name = ?)`
+const dropText = "DELETE FROM events WHERE seq IN (SELECT value FROM json_each(?)) AND " + ofStream
 
 // DropEvents implements [store.Store].
 func (s *Store) DropEvents(ctx context.Context, stream string, seqs []int64) error {
@@ -113,8 +120,8 @@ func (s *Store) DropEvents(ctx context.Context, stream string, seqs []int64) err
 	})
 }
 
-const purgeEventsText = `DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_at
-	WHERE stream = (SELECT id FROM streams WHERE name = ?) AND at <= ? ORDER BY at, seq LIMIT ?)`
+const purgeEventsText = "DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_at WHERE " + ofStream +
+	" AND at <= ? ORDER BY at, seq LIMIT ?)"
 
 // PurgeEvents implements [store.Store].
 func (s *Store) PurgeEvents(ctx context.Context, stream string, olderThan time.Duration, limit int) (removed int, err error) {

@@ -120,6 +120,33 @@ func TestWhatComesWithAChangeIsTooBig(t *testing.T) {
 	require.Len(t, entries, 2)
 }
 
+// A clock that is set back does not set back events: they are found by time as they are by number.
+func TestEventsNeverComeBeforeTheLast(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	require.NoError(t, s.OpenStream(t.Context(), store.Stream{Name: "s"}))
+	note := func() {
+		require.NoError(t, s.AppendEvents(t.Context(), "s", []store.Event{{}, {}}))
+	}
+	note()
+	ahead := time.Now().Add(time.Hour).Truncate(time.Microsecond).UTC()
+	_, err := s.writer.conn.ExecContext(t.Context(), "UPDATE events SET at = ? WHERE seq = 2", ahead.UnixMicro())
+	require.NoError(t, err)
+	note()
+	for from, want := range map[time.Time][]int64{{}: {1, 2, 3, 4}, ahead: {2, 3, 4}, ahead.Add(1): nil} {
+		events, err := s.ListEvents(t.Context(), store.EventQuery{Stream: "s", From: from})
+		require.NoError(t, err)
+		var got []int64
+		for _, e := range events {
+			got = append(got, e.Seq)
+		}
+		require.Equal(t, want, got)
+	}
+	events, err := s.ListEvents(t.Context(), store.EventQuery{Stream: "s", To: ahead.Add(-1)})
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+}
+
 // Who ends while waiting for the writer gets the context's error and leaves the turn to others.
 func TestWaitForTheWriterEndsWithContext(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,11 @@
 -- Version 4: priorities and tasks of files; duties, the journal and the ledger; lists of operations.
 
+-- progressed is whether the last update brought the file further. It is a column because only the statement that holds the
+-- row knows for sure what it was before.
 ALTER TABLE files
+    ADD COLUMN progressed boolean NOT NULL DEFAULT false,
     ADD COLUMN priority   smallint NOT NULL DEFAULT 0, -- -1 low, 0 normal, 1 high
-    ADD COLUMN task       bigint NOT NULL DEFAULT 0,
-    ADD COLUMN progressed boolean NOT NULL DEFAULT false; -- whether the last update brought it further: what it was before is known while its row is locked
+    ADD COLUMN task       integer NOT NULL DEFAULT 0;
 
 -- As before, with the priority. Claims read a range of each: in one of them all, files of a higher priority that are not
 -- ready yet would stand before those that are.
