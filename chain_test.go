@@ -57,6 +57,18 @@ func (d *diary) noting(name string, do ...func(context.Context, *transfer.TaskFi
 	}
 }
 
+// taking takes so long, or until its context ends.
+func taking(long time.Duration) func(context.Context, *transfer.TaskFile) error {
+	return func(ctx context.Context, _ *transfer.TaskFile) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(long):
+			return nil
+		}
+	}
+}
+
 func failing(err error) func(context.Context, *transfer.TaskFile) error {
 	return func(context.Context, *transfer.TaskFile) error { return err }
 }
@@ -133,7 +145,7 @@ func TestTheRowTellsWhichTaskRuns(t *testing.T) {
 		b := setup(t, withRule(transfer.Rule{
 			Before:  []transfer.Task{transfer.Call("b0", true, nothing), transfer.Call("b1", true, hold)},
 			After:   []transfer.Task{transfer.Call("a0", true, nothing), transfer.Call("a1", true, hold), transfer.Call("a2", false, failing(errors.New("no")))},
-			OnError: []transfer.Task{transfer.Call("e0", true, nothing), transfer.Call("e1", true, hold)},
+			OnError: []transfer.Task{transfer.Call("e0", true, nothing), transfer.Call("e1", true, hold), transfer.Call("e2", true, nothing)},
 		}))
 		id, _ := b.sendByRule(100)
 		time.Sleep(5 * time.Second)
@@ -271,8 +283,12 @@ func TestAnErrorTaskThatFailsEndsTheChain(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var d diary
 				b := setup(t, withRule(transfer.Rule{OnError: []transfer.Task{d.task("e0", do), d.task("e1")}}))
-				r := b.wait(b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"none"}}))
+				id := b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"none"}})
+				r := b.wait(id)
 				require.Equal(t, transfer.SendFileNotFound, r.FailureCode)
+				files, err := b.store.ListFiles(t.Context(), store.Query{TransferID: id})
+				require.NoError(t, err)
+				require.Empty(t, files[0].Checkpoint, "a finished file is nowhere in its chains")
 				require.Contains(t, r.FailureMessage, "does not exist; then task OnError[0], \"e0\": ")
 				require.Equal(t, []string{"e0"}, d.read())
 				require.Equal(t, 1, r.Attempts)
@@ -405,7 +421,7 @@ func TestPauseAndCancelTakeEffectBetweenTasks(t *testing.T) {
 					r := map[string]transfer.Rule{"before": {Before: tasks, OnError: []transfer.Task{d.task("e")}}, "after": {After: tasks, OnError: []transfer.Task{d.task("e")}},
 						"errors": {Before: []transfer.Task{transfer.Call("b", false, failing(errors.New("no")))}, OnError: tasks}}[chain]
 					b := setup(t, withRule(r))
-					id, _ := b.sendByRule(100)
+					id, _ := b.sendByRule(2500)
 					time.Sleep(2 * time.Second)
 					require.NoError(t, c.control(b.client, t.Context(), &transfer.ControlInput{TransferID: id}))
 					time.Sleep(10 * time.Second)
@@ -413,6 +429,7 @@ func TestPauseAndCancelTakeEffectBetweenTasks(t *testing.T) {
 					require.Equal(t, []string{"0"}, d.read(), "the task came to its end, and none followed")
 					if c.state == store.Cancelled {
 						time.Sleep(5 * time.Minute)
+						require.Zero(t, b.partner.Calls(transfertest.OpAbort), "what was delivered is nothing to sweep")
 						require.Equal(t, []string{"0"}, d.read(), "no error-tasks after a cancellation")
 						files, err := b.store.ListFiles(t.Context(), store.Query{TransferID: id})
 						require.NoError(t, err)
@@ -478,8 +495,7 @@ func TestShutdownInterruptsBetweenTasks(t *testing.T) {
 		t.Run(chain, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var d diary
-				short := func(context.Context, *transfer.TaskFile) error { time.Sleep(3 * time.Second); return nil }
-				tasks := []transfer.Task{d.once("0", short), d.once("1")}
+				tasks := []transfer.Task{d.once("0", taking(3*time.Second)), d.once("1")}
 				r := map[string]transfer.Rule{"before": {Before: tasks}, "after": {After: tasks},
 					"errors": {Before: []transfer.Task{transfer.Call("b", false, failing(errors.New("no")))}, OnError: tasks}}[chain]
 				b := setup(t, withRule(r))
@@ -497,6 +513,55 @@ func TestShutdownInterruptsBetweenTasks(t *testing.T) {
 				require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
 				b.wait(id)
 				require.Equal(t, []string{"0", "1"}, d.read())
+			})
+		})
+	}
+}
+
+// What fails because the node stops is not held against the file.
+func TestATaskThatFailsWhileTheNodeStopsIsInterrupted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var d diary
+		rule := withRule(transfer.Rule{After: []transfer.Task{d.task("a0", taking(3*time.Second), failingOnce(transfer.PermissionDenied))}})
+		b := setup(t, rule)
+		id, _ := b.sendByRule(100)
+		time.Sleep(2 * time.Second)
+		require.NoError(t, b.client.Shutdown(t.Context()))
+		r := b.row(id)
+		require.Equal(t, store.Interrupted, r.State)
+		require.Zero(t, r.Failures)
+		b.client = b.newClient(rule)
+		require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
+		require.NoError(t, b.wait(id).Err())
+		require.Equal(t, []string{"a0", "a0"}, d.read())
+	})
+}
+
+// A file that was delivered goes on with what needs no partner, although its connector is gone.
+func TestADeletedConnectorEndsOnlyTasksThatNeedIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		last   transfer.Task
+		detail transfer.Code
+		ran    []string
+	}{
+		"ours":        {transfer.DeleteSource(), "", []string{"a0", "a0", "a1"}},
+		"a partner's": {transfer.VerifyTarget(), transfer.ConnectorDeleted, []string{"a0", "a0", "a1", "e0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var d diary
+				b := setupDynamic(t, withRule(transfer.Rule{After: []transfer.Task{d.task("a0", failingOnce(transfer.NoSpace)), d.task("a1"), c.last}, OnError: []transfer.Task{d.task("e0")}}),
+					func(c *transfer.Config) { c.Retry.FirstDelay, c.Retry.MaxDelay = time.Hour, time.Hour })
+				b.local.WriteFile("a", content(1, 100))
+				out, err := b.client.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: b.id, RuleName: "r", SendFilePaths: []string{"a"}})
+				require.NoError(t, err)
+				synctest.Wait()
+				_, err = b.client.DeleteConnector(t.Context(), &transfer.DeleteConnectorInput{ConnectorID: b.id})
+				require.NoError(t, err)
+				time.Sleep(2 * time.Hour)
+				synctest.Wait()
+				require.Equal(t, c.detail, b.results1(out.TransferID).FailureDetail)
+				require.Equal(t, c.ran, d.read())
 			})
 		})
 	}

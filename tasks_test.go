@@ -346,9 +346,8 @@ func TestPauseStopsAConversion(t *testing.T) {
 func TestForwardStartsOneTransferWithTheSameFollowID(t *testing.T) {
 	for _, send := range []bool{false, true} {
 		bubbleRun(t, map[bool]int{true: 1}[send], func(t *testing.T) {
-			second := transfertest.NewConnector(nil, transfertest.ConnectorOptions{})
 			there := transfer.NewMemory()
-			second = transfertest.NewConnector(there, transfertest.ConnectorOptions{URL: "sftp://second"})
+			second := transfertest.NewConnector(there, transfertest.ConnectorOptions{URL: "sftp://second"})
 			rule := after(transfer.Forward("second", "from/acme"), transfer.Call("again", true, failingOnce(errors.New("no"))), transfer.Forward("second", "copy"))
 			b := setup(t, rule, func(c *transfer.Config) { c.Connectors["second"] = second })
 			data := content(1, 2500)
