@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"path"
@@ -94,6 +95,9 @@ func (m *Memory) MovePath(ctx context.Context, from, to string) error {
 	}
 	if err != nil {
 		return failure("move", to, err)
+	}
+	if strings.HasPrefix(target, source+"/") {
+		return &Error{Op: "move", Path: to, Code: PathNotFound, Err: errors.New("it is below what is to be moved")}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -35,6 +35,14 @@
 // UnsupportedOperationError unless Options.NoConditionalWrites is set; one that ignores it leaves only the first check,
 // which can lose a race.
 //
+// # Directories
+//
+// There are none: what is below "in/" is in the directory "in", and when nothing is any more, it is gone. A listing costs
+// a request for each 1,000 names. A move copies the object on the server and removes it then; if the process dies in
+// between, both are there, and the next attempt says FileExists. CopyObject carries If-None-Match: *, too; versitygw and
+// gofakes3 do not look at it there, so that an object which appears in that moment is replaced. Objects of more than 5 GiB are copied in parts. Tags of
+// those are lost, and a multipart upload may be left behind as below.
+//
 // # Integrity
 //
 // On AWS, PutObject carries x-amz-checksum-sha256, from the sum that was computed anyway, and each part of an upload a
@@ -68,6 +76,8 @@
 //   - s3:ListBucket, so that a missing object is FileNotFound and not PermissionDenied
 //   - s3:PutObject to deliver; s3:GetObject too for overwrite policies other than REPLACE, to look before the transfer
 //   - s3:AbortMultipartUpload and s3:ListMultipartUploadParts for files of several windows
+//   - s3:ListBucket for directories; s3:DeleteObject to remove and to move, and to move s3:GetObject and s3:PutObject, also
+//     s3:GetObjectTagging and s3:PutObjectTagging where objects have tags
 //   - s3:ListBucketMultipartUploads for AbortUploads
 //
 // # What it leaves behind

@@ -18,8 +18,8 @@ import (
 	"github.com/seed62b9dc43/transfer"
 )
 
-// API is what a Storage needs of an S3 client; [s3.Client] has it. Embed a client and override PutObject and
-// CreateMultipartUpload to add what a bucket demands, such as server-side encryption or a storage class.
+// API is what a Storage needs of an S3 client; [s3.Client] has it. Embed a client and override PutObject,
+// CreateMultipartUpload and CopyObject to add what a bucket demands, such as server-side encryption or a storage class.
 type API interface {
 	s3.HeadObjectAPIClient
 	s3.ListPartsAPIClient
@@ -31,6 +31,12 @@ type API interface {
 	UploadPart(context.Context, *s3.UploadPartInput, ...func(*s3.Options)) (*s3.UploadPartOutput, error)
 	CompleteMultipartUpload(context.Context, *s3.CompleteMultipartUploadInput, ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error)
 	AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
+
+	// for the calls of transfer.Directories
+	s3.ListObjectsV2APIClient
+	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
+	CopyObject(context.Context, *s3.CopyObjectInput, ...func(*s3.Options)) (*s3.CopyObjectOutput, error)
+	UploadPartCopy(context.Context, *s3.UploadPartCopyInput, ...func(*s3.Options)) (*s3.UploadPartCopyOutput, error)
 }
 
 // Options says where a Storage keeps its objects and how it talks to the server. The zero value is good for AWS.
@@ -94,11 +100,15 @@ const (
 	minPartSize            = 5 << 20 // of all parts but the last (Amazon S3 User Guide, "multipart upload limits")
 )
 
-// Storage is a [transfer.Storage] whose files are S3 objects. It is safe for concurrent use and starts no goroutines.
+// Storage is a [transfer.Storage] whose files are S3 objects. It is safe for concurrent use, and has
+// goroutines only while MovePath copies in parts.
 type Storage struct {
 	client   API
 	o        Options
 	minPart  int64               // lower in tests only
+	maxCopy  int64               // likewise: above it, MovePath copies in parts
+	copyPart int64               // likewise
+	pageSize *int32              // of listings; set in tests only
 	checksum Checksum            // of what is delivered; never ChecksumAuto
 	call     []func(*s3.Options) // for each request
 	part     []func(*s3.Options) // for each UploadPart
@@ -119,7 +129,7 @@ func New(client API, o Options) (*Storage, error) {
 		return nil, err
 	}
 	resolved := client.Options()
-	s := &Storage{client: client, o: o, minPart: minPartSize}
+	s := &Storage{client: client, o: o, minPart: minPartSize, maxCopy: maxCopy, copyPart: copyPart}
 	amazon := o.Compat == CompatAWS || o.Compat == CompatAuto && isAWS(resolved)
 	s.checksum = o.Checksum.on(amazon)
 	if !amazon || s.checksum == ChecksumNone {

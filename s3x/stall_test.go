@@ -78,6 +78,16 @@ var allRequests = map[string]func(ctx context.Context, s *Storage) error{
 		})
 		return err
 	},
+	"list": func(ctx context.Context, s *Storage) error {
+		return s.ListDirectory(ctx, "a", func(transfer.DirectoryEntry) bool { return true })
+	},
+	"remove": func(ctx context.Context, s *Storage) error {
+		return s.remove(ctx, "remove", object{path: "a", bucket: "b", key: "a"})
+	},
+	"move": func(ctx context.Context, s *Storage) error {
+		at := object{path: "a", bucket: "b", key: "a"}
+		return s.copyFailed(at, 0, s.copyWhole(ctx, at, at, &s3.HeadObjectOutput{}))
+	},
 	"put": func(ctx context.Context, s *Storage) error {
 		sink, err := s.Create(ctx, "a", transfer.CreateOptions{Size: 1, WindowSize: 1})
 		if err != nil {

@@ -25,8 +25,10 @@ func TestStorage(t *testing.T) {
 				if o.Bucket == "" {
 					root = "/" + s.bucket
 				}
+				pageSize := int32(7)
+				storage.pageSize = &pageSize
 				storagetest.Run(t, func(*testing.T) transfer.Storage { return storage }, storagetest.Options{
-					Root: root, WindowSize: s.window, Resume: true, Flat: true, Orphans: true,
+					Root: root, WindowSize: s.window, Resume: true, Flat: true, Orphans: true, Directories: true, Implied: true,
 					Leftovers: func(t *testing.T) []string { return append(s.keys(t), s.unfinished(t)...) },
 				})
 			})

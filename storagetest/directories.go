@@ -98,11 +98,12 @@ func (s *suite) folder(t *testing.T, label string, files ...string) string {
 
 func (s *suite) listsNames(t *testing.T) {
 	begun := time.Now()
-	dir := s.folder(t, "names", "a", "b.csv", "empty")
+	above := s.folder(t, "names", "in/a", "in/b.csv", "in/empty")
+	dir := above + "/in"
 	s.write(t, dir+"/empty", nil)
 	entries := s.list(t, dir)
 	require.Len(t, entries, 3)
-	for name, size := range map[string]int64{"a": 12, "b.csv": 16, "empty": 0} {
+	for name, size := range map[string]int64{"a": 15, "b.csv": 19, "empty": 0} {
 		e := entries[name]
 		require.Equal(t, transfer.DirectoryEntry{Name: name, Size: size, ModTime: e.ModTime}, e)
 		if !e.ModTime.IsZero() {
@@ -110,7 +111,7 @@ func (s *suite) listsNames(t *testing.T) {
 		}
 	}
 	s.requireNames(t, dir+"/", "a", "b.csv", "empty")
-	require.True(t, s.list(t, path.Dir(dir))[path.Base(dir)].Directory, "its parent does not list the directory")
+	require.True(t, s.list(t, above)["in"].Directory)
 }
 
 func (s *suite) listsOneLevel(t *testing.T) {
@@ -254,6 +255,7 @@ func (s *suite) movesDirectory(t *testing.T) {
 		return
 	}
 	require.NoError(t, err)
+	require.Error(t, s.lent(t).MovePath(t.Context(), dir+"/to", dir+"/to/in/itself"))
 	s.requireNames(t, dir, "other", "to")
 	s.requireContent(t, dir+"/to/a", []byte("content of from/a"))
 	s.requireContent(t, dir+"/to/in/b", []byte("content of from/in/b"))

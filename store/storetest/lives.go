@@ -168,7 +168,7 @@ func (w *world) update(r *rapid.T, l *life, c store.Change) {
 	c.ID, c.Token = l.ID, l.Token
 	c.Progress = store.Progress{
 		Phase: store.PhaseData, Size: 100, Offset: rapid.Int64Range(0, 100).Draw(r, "offset"), Failures: l.Failures + 1,
-		Task: rapid.IntRange(0, 5).Draw(r, "task"),
+		Task:       rapid.IntRange(0, 5).Draw(r, "task"),
 		Checkpoint: []byte(draw(r, "checkpoint", "", "checkpoint")),
 	}
 	c.Code = draw(r, "code", "", "TIMEOUT_ERROR")
