@@ -315,8 +315,7 @@ func TestAConversionThatBreaksIsTriedAgain(t *testing.T) {
 // Another version takes the file's place between the two passes.
 func TestAConversionNeedsOneVersion(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var b *bench
-		b = setup(t, after(transfer.GunzipTarget(0)))
+		b := setup(t, after(transfer.GunzipTarget(0)))
 		other := gzipped(t, content(2, 3000))
 		b.storage.Inject(transfertest.Rule{Op: transfertest.OpCreate, Path: "a", Nth: 1, Do: func(transfertest.Call) { b.local.WriteFile("in/a.gz", other) }})
 		require.NoError(t, b.wait(b.retrieveByRule("a.gz", gzipped(t, content(1, 3000)))).Err())
