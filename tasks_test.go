@@ -315,8 +315,7 @@ func TestAConversionThatBreaksIsTriedAgain(t *testing.T) {
 // Another version takes the file's place between the two passes.
 func TestAConversionNeedsOneVersion(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var b *bench
-		b = setup(t, after(transfer.GunzipTarget(0)))
+		b := setup(t, after(transfer.GunzipTarget(0)))
 		other := gzipped(t, content(2, 3000))
 		b.storage.Inject(transfertest.Rule{Op: transfertest.OpCreate, Path: "a", Nth: 1, Do: func(transfertest.Call) { b.local.WriteFile("in/a.gz", other) }})
 		require.NoError(t, b.wait(b.retrieveByRule("a.gz", gzipped(t, content(1, 3000)))).Err())
@@ -346,9 +345,8 @@ func TestPauseStopsAConversion(t *testing.T) {
 func TestForwardStartsOneTransferWithTheSameFollowID(t *testing.T) {
 	for _, send := range []bool{false, true} {
 		bubbleRun(t, map[bool]int{true: 1}[send], func(t *testing.T) {
-			second := transfertest.NewConnector(nil, transfertest.ConnectorOptions{})
 			there := transfer.NewMemory()
-			second = transfertest.NewConnector(there, transfertest.ConnectorOptions{URL: "sftp://second"})
+			second := transfertest.NewConnector(there, transfertest.ConnectorOptions{URL: "sftp://second"})
 			rule := after(transfer.Forward("second", "from/acme"), transfer.Call("again", true, failingOnce(errors.New("no"))), transfer.Forward("second", "copy"))
 			b := setup(t, rule, func(c *transfer.Config) { c.Connectors["second"] = second })
 			data := content(1, 2500)

@@ -53,7 +53,7 @@ func renameTo(s side, pattern string) Task {
 		run: func(ctx context.Context, f *TaskFile) error {
 			dir, base := path.Split(*s.path(f))
 			name := f.expand(pattern, base)
-			if !isName(name) || len(name) > maxFileName {
+			if !isFileName(name) {
 				return &Error{Op: "rename", Path: shorten(name, maxShownValue), Code: UnsupportedOperationError, Err: errors.New("this is not the name of a file in its directory")}
 			}
 			return s.move(ctx, f, dir+name)
@@ -180,3 +180,6 @@ func splitName(name string) (base, ext string) {
 	}
 	return name, ""
 }
+
+// isFileName reports whether a name stays in its directory, and is one that file systems take.
+func isFileName(name string) bool { return isName(name) && len(name) <= maxFileName }
