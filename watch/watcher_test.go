@@ -99,12 +99,12 @@ func TestRefusedRequestIsReported(t *testing.T) {
 		for _, name := range []string{"/out/a/x", "/out/b/y"} {
 			s.local.WriteFile(name, nil)
 		}
-		n := s.node("one", outbox(func(w *Watch) { w.Patterns = []string{"**"}; w.Metadata = map[string]string{"": "no key"} })).start(s)
+		n := s.node("one", outbox(func(w *Watch) { w.Patterns = []string{"**"}; w.ConnectorID = "nobody" })).start(s)
 		time.Sleep(time.Second)
 		require.Empty(t, s.paths())
 		status, err := n.Status(t.Context(), "outbox")
 		require.NoError(t, err)
-		require.Contains(t, status.LastError, "Metadata")
+		require.Contains(t, status.LastError, "nobody")
 		require.Zero(t, status.Remembered)
 		require.Equal(t, 1, status.Failures)
 	})
