@@ -125,7 +125,9 @@ func NewListRemoteOperationsPaginator(client ListRemoteOperationsAPIClient, in *
 }
 
 // HasMorePages reports whether NextPage has a page to give.
-func (p *ListRemoteOperationsPaginator) HasMorePages() bool { return !p.started || p.in.NextToken != "" }
+func (p *ListRemoteOperationsPaginator) HasMorePages() bool {
+	return !p.started || p.in.NextToken != ""
+}
 
 // NextPage returns the next page. After the last one its error is "no more pages available".
 func (p *ListRemoteOperationsPaginator) NextPage(ctx context.Context) (*ListRemoteOperationsOutput, error) {

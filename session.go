@@ -40,6 +40,9 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
 	}
+	if s.partner.conn == nil {
+		return s.partner.missing()
+	}
 	s.remote, err = s.partner.conn.Connect(ctx)
 	s.engine.noteConnection(ctx, s.partner, s.probe, err)
 	if err != nil {
