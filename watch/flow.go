@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,6 +39,29 @@ type Delivery struct {
 	Ledger transfer.LedgerPolicy
 }
 
+// check reports each wrong field.
+func (d Delivery) check(wrong wrongFunc) {
+	wrong(!validText(d.RuleName, 0, maxNameLength), "RuleName is %q (use up to %d characters of one line)", shorten(d.RuleName), maxNameLength)
+	overwrites := []transfer.Overwrite{"", transfer.OverwriteReplace, transfer.OverwriteFail, transfer.OverwriteSkip}
+	wrong(!slices.Contains(overwrites, d.Overwrite), "Overwrite is %q (use REPLACE, FAIL or SKIP)", shorten(string(d.Overwrite)))
+	verifies := []transfer.Verify{"", transfer.VerifySize, transfer.VerifyReadBack}
+	wrong(!slices.Contains(verifies, d.Verify), "Verify is %q (use SIZE or READ_BACK)", shorten(string(d.Verify)))
+	ledgers := []transfer.LedgerPolicy{"", transfer.LedgerSkip, transfer.LedgerSkipContent, transfer.LedgerResend, transfer.LedgerFail}
+	wrong(!slices.Contains(ledgers, d.Ledger), "Ledger is %q (use SKIP, SKIP_CONTENT, RESEND or FAIL)", shorten(string(d.Ledger)))
+	wrong(len(d.Metadata) > maxMetadata, "Metadata has %d entries, more than %d", len(d.Metadata), maxMetadata)
+	for key, value := range d.Metadata {
+		right := validText(key, 1, maxMetadataKey) && utf8.ValidString(value) && !strings.ContainsRune(value, 0) && utf8.RuneCountInString(value) <= maxMetadataValue
+		wrong(!right, "Metadata[%q] is wrong (use keys of 1 to %d characters of one line, and values of up to %d)", shorten(key), maxMetadataKey, maxMetadataValue)
+	}
+}
+
+// Limits of Metadata are those of a request.
+const (
+	maxMetadata      = 50
+	maxMetadataKey   = 128 // characters
+	maxMetadataValue = 1024
+)
+
 // flow is a Selection with its Delivery and what their rule says.
 type flow struct {
 	Selection
@@ -65,7 +89,9 @@ func newFlow(s Selection, d Delivery, rule func(string) (transfer.Rule, bool), w
 	if r.SourceDirectory != "" {
 		f.confine(r.SourceDirectory, wrong)
 	}
-	f.check(wrong)
+	f.Selection.check(wrong)
+	d.check(wrong)
+	f.Patterns, f.Exclude = expandAll(f.Patterns), expandAll(f.Exclude)
 	wrong(r.Direction != 0 && f.Direction != r.Direction, "Direction is %d, but rule %q has %d (leave it out)", f.Direction, d.RuleName, r.Direction)
 	wrong(f.Direction == store.Retrieve && f.target == "", "TargetDirectory is empty (say where the files go)")
 	wrong(!validText(f.target, 0, maxPathLength), "TargetDirectory is %q (use up to %d characters of one line)", shorten(f.target), maxPathLength)

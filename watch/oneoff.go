@@ -70,6 +70,8 @@ func (w *Watcher) StartSelection(ctx context.Context, in *StartSelectionInput) (
 	err = w.store.CreateDuty(ctx, d)
 	if errors.Is(err, store.ErrExists) {
 		err = w.repeated(ctx, &d)
+	} else {
+		err = unavailable("start selection", err)
 	}
 	if err != nil {
 		return nil, err
@@ -84,7 +86,9 @@ func (w *Watcher) repeated(ctx context.Context, d *store.Duty) error {
 	switch {
 	case err != nil:
 		return unavailable("start selection", err)
-	case before != nil && !bytes.Equal(before.Spec, d.Spec):
+	case before == nil: // it was removed just now
+		return unavailable("start selection", store.ErrExists)
+	case !bytes.Equal(before.Spec, d.Spec):
 		return &transfer.InvalidRequestException{Message: "SelectionID was used before with another request (use a new id for a new request)"}
 	}
 	return nil

@@ -208,7 +208,11 @@ func (r *run) finish(ctx context.Context, err error) error {
 		return ctx.Err() // what was saved last is where the next one goes on
 	}
 	r.state.ended(err)
-	if err != nil {
+	switch {
+	case err == nil:
+	case isMissing(err) && r.state.Failures > 1:
+		r.log.Debug("run failed again", "error", err, "failures", r.state.Failures)
+	default:
 		r.log.Warn("run failed", "error", err, "failures", r.state.Failures)
 	}
 	return errors.Join(err, r.state.save(ctx, r.held))

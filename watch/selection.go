@@ -51,7 +51,7 @@ type Selection struct {
 	// Patterns say which files are meant, by their path below Directory: "*" stands for any text without a slash, "**"
 	// for any directories, "?" for one character, "[a-z]" for one of these, "{a,b}" for either. One must match. Names are
 	// compared with upper and lower case. Sub-directories are looked into as far as a pattern can match there. At most
-	// 100, with 1,024 characters and three "**" each. Default: "*".
+	// 100, with 1,024 characters and three "**" each, and 1,000 with their braces written out. Default: "*".
 	Patterns []string
 
 	// Exclude are patterns of files that are not meant, whatever Patterns say. At most 100.
@@ -122,6 +122,7 @@ func checkPatterns(field string, patterns []string, wrong wrongFunc) {
 	for i, p := range patterns[:min(len(patterns), maxPatterns)] {
 		wrong(patternProblem(p) != "", "%s[%d] is %q, which %s", field, i, shorten(p), patternProblem(p))
 	}
+	wrong(len(expandAll(patterns)) > maxExpanded, "%s has braces that stand for more than %d patterns (use fewer)", field, maxExpanded)
 }
 
 // patternProblem says what is wrong with a pattern, and the fix.
@@ -151,7 +152,7 @@ func (s Selection) depth() int {
 		if strings.Contains(p, "**") {
 			return s.MaxDepth
 		}
-		deepest = max(deepest, strings.Count(p, "/")) // one in braces counts, too, which is one look too many
+		deepest = max(deepest, strings.Count(p, "/"))
 	}
 	return min(deepest, s.MaxDepth)
 }

@@ -214,6 +214,7 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 				MinAge: -1, MaxAge: -1, MinSize: 5, MaxSize: 3, MaxFiles: -1, MaxDepth: 101, Order: "BIG",
 			},
 			Guard:    Guard{Unchanged: -1, Interval: time.Millisecond, Marker: "done"},
+			Delivery: Delivery{RuleName: "x\n", Overwrite: "MAYBE", Verify: "NO", Ledger: "LOST", Metadata: map[string]string{"": "x"}, TargetDirectory: strings.Repeat("y", 1025)},
 			Schedule: Schedule{Every: time.Second, Cron: "* * * * *", CatchUp: "SOME", Jitter: -1},
 		},
 		"leaves":   {Selection: Selection{ConnectorID: "acme", Direction: store.Send, Directory: "../y"}, Delivery: Delivery{RuleName: "in"}, Schedule: Schedule{Cron: "x"}},
@@ -222,7 +223,7 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 	for _, part := range []string{
 		`the name "a/b"`, "ConnectorID is", "Direction is 7", "Directory is", "Patterns[0]", "Patterns[1]", "Patterns[2]", "Patterns[3]", "Patterns[4]", "Exclude has 101",
 		"MinAge is", "MaxAge is", "MaxSize is 3", "MaxFiles is -1", "MaxDepth is 101", `Order is "BIG"`, "Guard.Unchanged is -1", "Guard.Interval is 1ms", "Guard.Marker is", "give one of them",
-		"CatchUp is", "Jitter is", "leaves SourceDirectory", `rule "in" has 2`, `Cron is "x"`, "TargetDirectory is empty", "Every is 1ms",
+		"RuleName is", `Overwrite is "MAYBE"`, `Verify is "NO"`, `Ledger is "LOST"`, `Metadata[""]`, "TargetDirectory is \"yyy", "CatchUp is", "Jitter is", "leaves SourceDirectory", `rule "in" has 2`, `Cron is "x"`, "TargetDirectory is empty", "Every is 1ms",
 	} {
 		require.ErrorContains(t, err, part)
 	}
@@ -237,7 +238,7 @@ func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, pattern, name, markerPattern string) {
 		flow := flow{Selection: Selection{ConnectorID: "acme", Direction: store.Send, Directory: "/out", Patterns: []string{pattern}}.withDefaults(), listed: "/out", named: "/out", target: "/in"}
 		p := &problems{}
-		flow.check(p.wrong)
+		flow.Selection.check(p.wrong)
 		m, ok := parseMarker(markerPattern)
 		if p.err() != nil || !ok {
 			return

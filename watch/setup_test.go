@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type site struct {
 	t             *testing.T
 	local, remote *transfer.Memory
-	partner       *transfertest.Connector
+	partner       transfer.Connector
 	storage       transfer.Storage // ours, if it is not local itself
 	store         *faulty
 	rules         map[string]transfer.Rule

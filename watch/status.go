@@ -32,7 +32,7 @@ type Status struct {
 	Listed     int  // files that were there, and below, as far as patterns reach
 	Matched    int  // that are meant, new or not
 	Waiting    int  // that are new and wait for the Guard or MinAge
-	PassedOver int  // whose names cannot be used: control characters, no UTF-8, too long
+	PassedOver int  // whose names cannot be used, such as those with control characters; see the package
 	Truncated  bool // there were more than 200,000 files and directories, and not all were looked at
 
 	Remembered  int      // files that were started, or wait, and are still there

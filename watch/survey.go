@@ -49,7 +49,7 @@ type counts struct {
 
 const lookUpBatch = 500
 
-// run looks. After an error it has seen part of the directory.
+// run looks. After an error what it has found is of no use.
 func (s *survey) run(ctx context.Context, from lister) error {
 	s.now, s.next, s.marks = time.Now(), make(table, len(s.known)), make(map[key]struct{})
 	err := s.list(ctx, from)
@@ -61,8 +61,6 @@ func (s *survey) run(ctx context.Context, from lister) error {
 	}
 	if s.Truncated {
 		s.log.Warn("the directory has too many files, not all were looked at", "most", maxListed)
-	}
-	if err != nil || s.Truncated {
 		s.keepUnseen()
 	}
 	return err

@@ -99,12 +99,12 @@ func TestRefusedRequestIsReported(t *testing.T) {
 		for _, name := range []string{"/out/a/x", "/out/b/y"} {
 			s.local.WriteFile(name, nil)
 		}
-		n := s.node("one", outbox(func(w *Watch) { w.Patterns = []string{"**"}; w.Metadata = map[string]string{"": "no key"} })).start(s)
+		n := s.node("one", outbox(func(w *Watch) { w.Patterns = []string{"**"}; w.ConnectorID = "nobody" })).start(s)
 		time.Sleep(time.Second)
 		require.Empty(t, s.paths())
 		status, err := n.Status(t.Context(), "outbox")
 		require.NoError(t, err)
-		require.Contains(t, status.LastError, "Metadata")
+		require.Contains(t, status.LastError, "nobody")
 		require.Zero(t, status.Remembered)
 		require.Equal(t, 1, status.Failures)
 	})
@@ -138,6 +138,36 @@ func TestRuleFillsWhatIsEmpty(t *testing.T) {
 		require.Equal(t, "/orders/a", f.targetOf("a/b"))
 		require.True(t, f.asksLedger())
 		require.NotEmpty(t, f.usable(`a\b`))
+	})
+}
+
+// With a rule, paths of requests are relative to its directory, its tasks clear the source away, and the ledger knows the
+// files by the paths under which they are listed.
+func TestWatchByRule(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSite(t)
+		s.storage = noETag{s.local}
+		s.rules = map[string]transfer.Rule{"orders": {
+			Direction: store.Send, SourceDirectory: "/data", TargetDirectory: "/orders", Ledger: transfer.LedgerSkip,
+			Before: []transfer.Task{transfer.MakeTargetDirectory()},
+			After:  []transfer.Task{transfer.MoveSource("/archive")},
+		}}
+		s.local.WriteFile("/data/out/june/a.csv", []byte("a"))
+		s.local.WriteFile("/data/out/b.csv", []byte("b"))
+		n := s.node("one", map[string]Watch{"orders": {
+			Selection: Selection{ConnectorID: "acme", Directory: "out", Patterns: []string{"**"}},
+			Delivery:  Delivery{RuleName: "orders"}, Schedule: Schedule{Every: time.Minute},
+		}}).start(s)
+		time.Sleep(5*time.Minute + time.Second)
+		require.Equal(t, []string{"orders/b.csv", "orders/june/a.csv"}, s.remote.Paths())
+		require.Equal(t, []string{"archive/a.csv", "archive/b.csv"}, s.local.Paths())
+		require.Len(t, s.paths(), 2)
+		status, err := n.Status(t.Context(), "orders")
+		require.NoError(t, err)
+		require.EqualValues(t, 2, status.Started)
+		known, err := s.store.LookUp(t.Context(), transfer.LedgerScope("acme", store.Send), []string{"/data/out/b.csv", "/data/out/june/a.csv"})
+		require.NoError(t, err)
+		require.Len(t, known, 2)
 	})
 }
 
