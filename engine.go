@@ -260,10 +260,12 @@ func (e *engine) attempt(j *job) error {
 		return stepError{stepQueue, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
 			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
 	}
-	if now := time.Now(); !hours.open(now) {
-		return stepError{stepConnect, outsideWindow(j.partner.id, hours, now)}
+	if len(hours) > 0 {
+		if now := time.Now(); !hours.open(now) {
+			return stepError{stepConnect, outsideWindow(j.partner.id, hours, now)}
+		}
+		defer hours.atClosing(j.giveBack)()
 	}
-	defer hours.atClosing(j.giveBack)()
 	if e.cfg.FileTimeout > 0 {
 		timer := time.AfterFunc(e.cfg.FileTimeout, func() {
 			j.cancel(&Error{Op: "move", Code: TimeoutError, Err: fmt.Errorf("it took longer than %v (Config.FileTimeout)", e.cfg.FileTimeout)})
