@@ -3,7 +3,6 @@ package transfer
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -18,9 +17,11 @@ type delivery struct {
 	remote   *session
 	from, to Storage
 	request  spec
+	changes  []Transform
 	src      Source   // open, or nil
 	info     FileInfo // of the source
 	identity string   // of the source
+	made     int64    // bytes of what is delivered
 	window   int64
 	at       position
 	created  bool
@@ -30,15 +31,13 @@ type delivery struct {
 
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: e.sessionOf(j)}
-	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
-		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
+	d := &delivery{engine: e, job: j, request: j.request, remote: e.sessionOf(j)}
+	if j.rule != nil {
+		d.changes = j.rule.Transforms
 	}
-	j.failIfChanged = d.request.FailIfChanged
 	defer func() { _ = d.remote.close() }()
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
-	if f.Direction == store.Retrieve {
+	if j.file.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from
 	}
 	defer d.closeSource()
@@ -76,13 +75,13 @@ func (e *engine) deliver(j *job) (err error) {
 
 // open pins the source.
 func (d *delivery) open() error {
-	src, err := d.from.Open(d.job.moving, d.job.file.SourcePath)
+	src, err := d.from.Open(d.job.moving, d.job.sourcePath())
 	if err != nil {
 		return atStep(stepOpen, err)
 	}
 	d.src, d.info = src, src.Info()
 	d.identity = d.info.Identity()
-	d.job.sized(d.info.Size)
+	d.job.pinned(d.size(), d.identity)
 	return nil
 }
 
@@ -100,10 +99,14 @@ func (d *delivery) run() error {
 	if err := d.possible(); err != nil {
 		return err
 	}
+	if d.streams() {
+		d.identity = d.streamIdentity()
+	}
 	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
 	if err := d.engine.confirm(j.moving, j); err != nil {
 		return err
 	}
+	d.discardCrashed()
 	dst, err := d.resume()
 	if err == nil && dst == nil {
 		var found bool
@@ -147,7 +150,7 @@ func (d *delivery) resume() (Sink, error) {
 	if last == nil {
 		return nil, nil
 	}
-	same := info.versioned() && last.Identity == d.identity && last.Size == info.Size
+	same := !d.streams() && info.versioned() && last.Identity == d.identity && last.Size == info.Size
 	if !same && d.request.FailIfChanged && last.Rank > 0 {
 		return nil, stepError{stepOpen, &Error{Op: "resume", Path: d.job.file.SourcePath, Code: SourceChanged, Err: errors.New("since part of it was delivered")}}
 	}
@@ -190,14 +193,14 @@ func (d *delivery) create() (Sink, error) {
 	}
 	dst, err := d.to.Create(j.moving, j.file.TargetPath, d.options(d.window, nil))
 	if err != nil && (CodeOf(err).Retryable() || j.moving.Err() != nil) { // the answer may be lost, and something there
-		j.mayHaveBegun(d.info, d.window)
+		j.mayHaveBegun(d.identity, d.size(), d.window)
 	}
 	return dst, err
 }
 
 func (d *delivery) options(window int64, state []byte) CreateOptions {
 	return CreateOptions{
-		Size:       d.info.Size,
+		Size:       d.size(),
 		WindowSize: window,
 		Overwrite:  d.request.Overwrite,
 		Key:        deliveryKey(&d.job.file.File, d.identity),
@@ -217,45 +220,62 @@ func deliveryKey(f *store.File, identity string) string {
 
 // move brings the windows over and publishes the file.
 func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
-	j, e := d.job, d.engine
-	c := &copier{
-		src: d.src, dst: dst, size: d.info.Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
-		buffers: j.partner.share, stop: j.stop, at: d.at, moved: j.moved,
-	}
+	j := d.job
+	m, several := d.mover(dst)
 	defer func() {
 		if err != nil && !d.keeps(d.explain(err)) {
 			d.abort(dst)
 		}
 		j.letGo()
 		_ = dst.Close()
-		c.release()
+		m.release()
 	}()
-	j.begin(d.info.Size, d.identity, d.window, d.at, dst)
-	if c.windows() > 1 {
-		if err := e.awaitRecord(j.moving, j); err != nil {
+	j.begin(d.size(), d.identity, d.window, d.at, dst)
+	if several {
+		if err := d.engine.awaitRecord(j.moving, j); err != nil {
 			return sum, err
 		}
 	}
-	err = guarded(func() (err error) { sum, err = d.finish(c); return err })
+	err = guarded(func() (err error) { sum, err = d.finish(m, dst); return err })
 	return sum, err
 }
 
+// mover prepares to bring the content over, and says whether it is known to be several windows.
+func (d *delivery) mover(dst Sink) (m mover, several bool) {
+	if d.streams() {
+		return d.streamer(dst), false
+	}
+	c := &copier{
+		src: d.src, dst: dst, size: d.info.Size, window: d.window, inFlight: d.engine.cfg.WindowsPerFile,
+		buffers: d.job.partner.share, stop: d.job.stop, at: d.at, moved: d.job.moved,
+	}
+	return c, c.windows() > 1
+}
+
 // finish brings the windows over and publishes the file.
-func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
+func (d *delivery) finish(m mover, dst Sink) (sum [sha256.Size]byte, err error) {
 	j := d.job
-	if sum, err = c.run(j.moving); err != nil {
+	if sum, err = m.run(j.moving); err != nil {
 		return sum, err
 	}
 	if err := d.sameContent(sum); err != nil {
 		return sum, err
 	}
+	if d.made = d.info.Size; d.streams() {
+		d.made = m.(*streamer).size
+	}
 	if !j.finalize() {
 		return sum, errWanted
+	}
+	if d.streams() {
+		if err := d.announce(sum[:]); err != nil {
+			return sum, err
+		}
 	}
 	if err := d.engine.confirm(j.ctx, j); err != nil {
 		return sum, err
 	}
-	if err := c.dst.Commit(j.ctx, sum); err != nil {
+	if err := dst.Commit(j.ctx, sum); err != nil {
 		if _, is := outstanding(err); is {
 			j.handedOver(sum[:])
 		}

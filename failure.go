@@ -22,6 +22,7 @@ const (
 	stepVerify  step = "verify target"
 	stepReceipt step = "await receipt"
 	stepLedger  step = "look into the ledger for"
+	stepTask    step = "run task"
 )
 
 // atTarget reports whether it is the target's side that failed.
@@ -51,6 +52,10 @@ func (e *engine) describe(f *store.File, err error) store.Failure {
 	at := stepError{step: "move"}
 	errors.As(err, &at)
 	code, detail := publish(f.Direction, at.step, CodeOf(err))
+	var task *taskError
+	if errors.As(err, &task) {
+		return store.Failure{Code: string(code), Detail: string(detail), Message: printable(task.Error())}
+	}
 	return store.Failure{Code: string(code), Detail: string(detail), Message: e.message(f, at.step, err)}
 }
 
@@ -67,6 +72,8 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 		switch {
 		case s == stepConnect:
 			return ConnectionError, cause
+		case s == stepTask:
+			return cause, ""
 		case s == stepVerify:
 			return ReadFileError, cause
 		case s.atTarget():

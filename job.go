@@ -14,18 +14,19 @@ import (
 
 // job is one leased file on this node.
 type job struct {
-	file          *store.Claimed
-	partner       *partner        // the file's connector, as it was when the file was claimed
-	last          *checkpoint     // of an earlier attempt, or nil
-	past          history         // what earlier attempts have left to be known
-	failIfChanged bool            // the source (a new version of it is no reason to begin anew)
-	probe         int             // the number of the probe that this is: it finds out whether the partner can be reached again
-	taken         time.Time       // when the file was claimed, by our clock
-	ctx           context.Context // ends when the file must be let go at once
-	cancel        context.CancelCauseFunc
-	moving        context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
-	halt          context.CancelCauseFunc
-	stop          chan struct{} // closed: end at a window's end
+	file    *store.Claimed
+	partner *partner        // the file's connector, as it was when the file was claimed
+	last    *checkpoint     // of an earlier attempt, or nil
+	past    history         // what earlier attempts have left to be known
+	request spec            // what was asked for; decoded by the attempt
+	rule    *Rule           // that the file is moved by, or nil
+	probe   int             // the number of the probe that this is: it finds out whether the partner can be reached again
+	taken   time.Time       // when the file was claimed, by our clock
+	ctx     context.Context // ends when the file must be let go at once
+	cancel  context.CancelCauseFunc
+	moving  context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
+	halt    context.CancelCauseFunc
+	stop    chan struct{} // closed: end at a window's end
 
 	mu       sync.Mutex // guards the fields below
 	state    store.State
@@ -41,6 +42,8 @@ type job struct {
 	open     bool          // both sides are there, and what is delivered is worth keeping
 	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
+	name     string        // identity under which it is delivered
+	promised int64         // the size that the sink was told
 	at       position
 	awaits   bool               // the whole file is with the partner, whose word on it is to come
 	best     int64              // the greatest rank of this attempt
@@ -48,6 +51,12 @@ type job struct {
 	sink     Sink               // asked for its checkpoint
 	offered  bool               // a change has that checkpoint
 	recorded bool               // and was written
+
+	chain        chainState // where in its rule's chains the file is; written by its worker alone
+	place        int        // grows with each change of chain
+	placeOffered int        // what a change has of it
+	placeKnown   int        // and was written
+	passed       bool       // this attempt has done a task, or delivered a file that has tasks after that
 }
 
 func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
@@ -58,6 +67,13 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	c := parseCheckpoint(f.Checkpoint)
 	j.taken, j.past = leased, c.history
 	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published
+	if c.Chain != nil {
+		j.chain = *c.Chain
+		j.chain.Task = max(0, j.chain.Task)
+		j.entry = j.chain.Enter
+		j.progress.Phase, j.progress.Task = j.chain.Phase, j.chain.Task
+		j.unsure = j.unsure && j.chain.Phase != store.PhaseBefore // nothing was moved yet
+	}
 	if c.usable() {
 		j.last = &c
 	}
@@ -67,24 +83,27 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 // checkpoint is what a later attempt needs to know of an earlier one: how to go on in mid-file, or, with Rank 0, what to
 // remove.
 type checkpoint struct {
-	Identity string `json:"identity,omitempty"` // of the source
-	Size     int64  `json:"size,omitempty"`     // bytes of the source
+	Identity string `json:"identity,omitempty"` // of the source, or of the attempt where Transforms change it
+	Size     int64  `json:"size,omitempty"`     // bytes of the source, or UnknownSize where they are transformed
 	Window   int64  `json:"window,omitempty"`   // bytes
 	Rank     int64  `json:"rank,omitempty"`
 	Hash     []byte `json:"hash,omitempty"`   // state of the SHA-256 after Rank windows
 	Sink     []byte `json:"sink,omitempty"`   // the Sink's own
 	Awaits   bool   `json:"awaits,omitempty"` // the file was handed over, and Sink tells how to ask for the receipt
 
+	Chain *chainState `json:"chain,omitempty"` // of files of a rule, once they are in its chains
+
 	history
 }
 
 // history is what is known of earlier attempts at a file that is not at its end.
 type history struct {
-	Ended        int   `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
-	Published    bool  `json:"published,omitempty"` // it may have published the file
-	FirstFailure int64 `json:"first,omitempty"`     // when the file failed first, in seconds since 1970 on the Store's clock
-	NextAttempt  int64 `json:"next,omitempty"`      // when it is to go on, likewise
-	Best         int64 `json:"best,omitempty"`      // the greatest Rank that an attempt came to
+	Ended        int      `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
+	Published    bool     `json:"published,omitempty"` // it may have published the file
+	FirstFailure int64    `json:"first,omitempty"`     // when the file failed first, in seconds since 1970 on the Store's clock
+	NextAttempt  int64    `json:"next,omitempty"`      // when it is to go on, likewise
+	Best         int64    `json:"best,omitempty"`      // the greatest Rank that an attempt came to
+	Product      *product `json:"product,omitempty"`   // what an attempt that may have published the file has made of its source
 }
 
 func parseCheckpoint(text []byte) (c checkpoint) {
@@ -96,14 +115,14 @@ func parseCheckpoint(text []byte) (c checkpoint) {
 
 // usable reports whether there is something to go on with, or to remove.
 func (c *checkpoint) usable() bool {
-	if c.Window < 1 || c.Size < 0 || c.Rank < 0 || c.Identity == "" {
+	if c.Window < 1 || c.Size < UnknownSize || c.Rank < 0 || c.Identity == "" {
 		return false
 	}
 	return c.Rank == 0 || sha256.New().(encoding.BinaryUnmarshaler).UnmarshalBinary(c.Hash) == nil
 }
 
 func (c checkpoint) text() []byte {
-	if c.Identity == "" && c.Ended == 0 {
+	if c.Identity == "" && c.Ended == 0 && c.Chain == nil {
 		return nil
 	}
 	text, _ := json.Marshal(c) // numbers, bytes and valid UTF-8
@@ -153,7 +172,8 @@ func (j *job) want(s store.State) {
 		j.halt(errWanted)
 		return
 	}
-	time.AfterFunc(haltAfter, func() { j.halt(errWanted) })
+	halt := j.halt
+	time.AfterFunc(haltAfter, func() { halt(errWanted) })
 }
 
 func (j *job) isWanted(states ...store.State) bool {
@@ -174,19 +194,20 @@ func (j *job) finalize() bool {
 }
 
 // begin notes what is moved, from where on, once both sides are open.
-func (j *job) begin(size int64, identity string, window int64, at position, sink Sink) {
+func (j *job) begin(size int64, name string, window int64, at position, sink Sink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.progress.Phase = store.PhaseData
 	j.progress.Size, j.progress.BlockSize = size, window
-	j.identity, j.sink = identity, sink
+	j.name, j.promised, j.sink = name, size, sink
 	j.setPosition(at)
 }
 
-func (j *job) sized(size int64) {
+// pinned notes which version of the source it is.
+func (j *job) pinned(size int64, identity string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.Size = size
+	j.progress.Size, j.identity = size, identity
 }
 
 func (j *job) moved(at position) {
@@ -243,10 +264,10 @@ func (j *job) keepLitter() {
 }
 
 // mayHaveBegun takes down that there may be something at the target, under the name of this version of the source.
-func (j *job) mayHaveBegun(info FileInfo, window int64) {
+func (j *job) mayHaveBegun(identity string, size, window int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.Checkpoint = checkpoint{Identity: info.Identity(), Size: info.Size, Window: window}.text()
+	j.progress.Checkpoint = checkpoint{Identity: identity, Size: size, Window: window}.text()
 }
 
 // forget notes that nothing is left of what was delivered so far.
@@ -268,12 +289,22 @@ func (j *job) makeCheckpoint() checkpoint {
 	if j.sink == nil {
 		return parseCheckpoint(j.progress.Checkpoint)
 	}
-	c := checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize, Awaits: j.awaits}
+	c := checkpoint{Identity: j.name, Size: j.promised, Window: j.progress.BlockSize, Awaits: j.awaits}
+	c.Product = j.past.Product
 	_ = guarded(func() error { c.Sink = j.sink.Checkpoint(); return nil })
 	if c.Sink != nil && j.at.hash != nil { // a file of one window starts again
 		c.Rank, c.Hash = j.at.rank, j.at.hash
 	}
 	return c
+}
+
+// chainLocked is where in its chains the file is, or nil where it is in none. It is called with mu locked.
+func (j *job) chainLocked() *chainState {
+	if j.chain.Phase == store.PhaseNone {
+		return nil
+	}
+	c := j.chain
+	return &c
 }
 
 // finish sets the outcome. A file that is not at its end takes down that this attempt is.
@@ -285,10 +316,11 @@ func (j *job) finish(s store.State, f store.Failure) {
 	switch {
 	case s == store.Done:
 		c = checkpoint{}
+		j.progress.Task = 0
 	case s.Final():
-		c.history = history{}
+		c.history, c.Chain = history{}, nil
 	default:
-		c.history = j.past
+		c.history, c.Chain = j.past, j.chainLocked()
 		c.Ended, c.Published, c.Best = j.file.Attempts, j.publish || j.unsure, max(j.past.Best, j.best)
 	}
 	j.progress.Checkpoint = c.text()
@@ -306,11 +338,11 @@ func (j *job) failed(v verdict) {
 // now is what the Store's clock shows, nearly: claiming has set UpdatedAt.
 func (j *job) now() time.Time { return j.file.UpdatedAt.Add(time.Since(j.taken)) }
 
-// cameFurther reports whether this attempt acknowledged more windows than all before.
+// cameFurther reports whether this attempt acknowledged more windows than all before, or has done a task.
 func (j *job) cameFurther() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.best > j.past.Best
+	return j.passed || j.best > j.past.Best
 }
 
 // doubts reports whether an earlier attempt may have published the file.
@@ -324,7 +356,7 @@ func (j *job) doubts() bool {
 func (j *job) isSure() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.unsure = false
+	j.unsure, j.past.Product = false, nil
 }
 
 // isThere reports whether this attempt has published the file.
@@ -342,8 +374,10 @@ func (j *job) change(lease time.Duration) store.Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.state == store.Running {
-		j.progress.Checkpoint = j.makeCheckpoint().text()
-		j.offered = j.sink != nil
+		c := j.makeCheckpoint()
+		c.Chain = j.chainLocked()
+		j.progress.Checkpoint = c.text()
+		j.offered, j.placeOffered = j.sink != nil, j.place
 	}
 	return store.Change{
 		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,

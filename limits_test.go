@@ -302,13 +302,13 @@ func TestWrongLimitsAreRefused(t *testing.T) {
 			"r": {Limits: wrong, Priority: 2}, "s": {Limits: transfer.Limits{FilesPerSecond: 1}},
 		},
 	})
-	for _, where := range []string{"Limits.", `Connectors["acme"].Limits.`, "Rules[r].Limits."} {
+	for _, where := range []string{"Limits.", `Connectors["acme"].Limits.`, `Rules["r"].Limits.`} {
 		for _, field := range fields {
 			require.ErrorContains(t, err, "transfer: Config."+where+field)
 		}
 	}
-	require.ErrorContains(t, err, "Rules[r].Priority is 2")
-	require.ErrorContains(t, err, "Rules[s].Limits.FilesPerSecond is 1 (a rule cannot have it")
+	require.ErrorContains(t, err, `Rules["r"].Priority is 2`)
+	require.ErrorContains(t, err, `Rules["s"].Limits.FilesPerSecond is 1 (a rule cannot have it`)
 
 	d := setupDynamic(t)
 	_, err = d.client.CreateConnector(t.Context(), &transfer.CreateConnectorInput{URL: "test://x", Limits: &wrong})

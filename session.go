@@ -11,7 +11,7 @@ type session struct {
 	engine   *engine
 	partner  *partner
 	probe    int       // the number of the probe that it is for, or 0
-	hours    schedule  // when it may be made
+	rule     schedule  // when it may be made, beside the partner's hours
 	throttle *throttle // nil: as quick as can be
 	remote   Remote
 	failed   bool // to connect
@@ -41,6 +41,9 @@ func (s *session) Discard(ctx context.Context, path string, o CreateOptions) err
 func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
+	}
+	if s.partner.conn == nil {
+		return s.partner.missing()
 	}
 	if err := s.door(); err != nil {
 		s.failed = true

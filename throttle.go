@@ -170,10 +170,9 @@ func (s throttledSink) WriteWindow(ctx context.Context, p []byte, off int64) err
 	return s.Sink.WriteWindow(ctx, p, off)
 }
 
-// windowSize is that of a file that begins anew. To a partner under a rate its windows are pieces, so that they go evenly;
-// our storages need not take such small ones.
-func (d *delivery) windowSize() int64 {
-	usual := windowFor(d.info.Size, d.engine.cfg.WindowSize)
+// evenly is the size of the windows of a delivery that begins: the usual one, or, to a partner under a rate, a piece, so that
+// they go evenly. Our storages need not take such small ones.
+func (d *delivery) evenly(usual int64) int64 {
 	if t := d.remote.throttle; t != nil && d.to == Storage(d.remote) {
 		return min(usual, int64(t.piece))
 	}

@@ -42,7 +42,9 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, engine: newEngine(cfg)}, nil
+	c := &Client{cfg: cfg, engine: newEngine(cfg)}
+	c.engine.startTransfer = c.StartFileTransfer
+	return c, nil
 }
 
 // Start begins to move files and returns at once. When ctx ends, the Client stops as Shutdown does, and running files
@@ -109,7 +111,9 @@ type StartFileTransferInput struct {
 	// Up to 255 characters.
 	FollowID string
 
-	// RuleName labels the transfer (Waarp ruleName). Up to 255 characters.
+	// RuleName names one of Config.Rules, which says how the files are moved and what is done before and after: what is
+	// empty here comes from it, and what contradicts it is refused. A name that is none of them labels the transfer
+	// (Waarp ruleName). Up to 255 characters.
 	RuleName string
 
 	// Metadata is kept with the transfer: at most 50 entries, keys up to 128 and values up to 1,024 characters.
@@ -152,7 +156,8 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if in == nil {
 		in = &StartFileTransferInput{}
 	}
-	if err := c.validateStart(in); err != nil {
+	under, err := c.validateStart(in)
+	if err != nil {
 		return nil, err
 	}
 	info, err := c.connectorInfo(ctx, in.ConnectorID)
@@ -167,11 +172,11 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
 	}
-	t, err := newTransfer(in)
+	t, err := newTransfer(in, under)
 	if err != nil {
 		return nil, &InternalServiceError{Message: err.Error(), Err: err}
 	}
-	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(in, info))
+	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(under, info))
 	if errors.Is(err, store.ErrTokenReused) {
 		return nil, invalid(InvalidField{"ClientToken", in.ClientToken, "was used before with another request (use a new token for a new request)"})
 	}
