@@ -83,6 +83,10 @@ func (r *allowed) bound(id string, n int) {
 // reservedPart says which part of a node's places is for connectors of which no file runs there.
 const reservedPart = 8
 
+// fewConnectors is up to how many connectors the last places are given to one each: that costs the Store a look at each of
+// them. Of more, half of the last places go to those whose turn it is.
+const fewConnectors = 100
+
 // share divides the free places of a node between several connectors, and returns how many files to claim in one call.
 //
 // A connector that has as many files running here as places are free gets none, and one call takes half of the free places
@@ -93,7 +97,7 @@ func (r *allowed) share(running map[string]int, free, reserved int) (n int) {
 	for id, n := range running {
 		r.bound(id, min(left, max(0, (free-n+1)/2)))
 	}
-	if left > 0 || reserved == 0 {
+	if left > 0 || reserved == 0 || len(r.limits) > fewConnectors {
 		return (free + 1) / 2
 	}
 	for id := range r.limits {

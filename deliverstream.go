@@ -43,24 +43,14 @@ func (d *delivery) most() int64 {
 	return most
 }
 
-// windowSize is that of a delivery that begins. To a partner under a rate windows are pieces, so that they go evenly; our
-// storages need not take such small ones.
+// windowSize is that of a delivery that begins. What a changed file may become at most is rarely what it becomes, so that it
+// takes no more than half of the memory; should it be too long for an upload to S3 then, the upload says so.
 func (d *delivery) windowSize() int64 {
-	usual := d.usualWindow()
-	if t := d.remote.throttle; t != nil && d.to == Storage(d.remote) {
-		return min(usual, int64(t.piece))
-	}
-	return usual
-}
-
-// usualWindow is the size without a rate. What a changed file may become at most is rarely what it becomes, so that it takes
-// no more than half of the memory; should it be too long for an upload to S3 then, the upload says so.
-func (d *delivery) usualWindow() int64 {
 	configured := d.engine.cfg.WindowSize
 	if d.streams() {
-		return max(configured, min(windowFor(d.most(), configured), d.job.partner.share.budget/2/mebibyte*mebibyte))
+		return d.evenly(max(configured, min(windowFor(d.most(), configured), d.job.partner.share.budget/2/mebibyte*mebibyte)))
 	}
-	return windowFor(d.info.Size, configured)
+	return d.evenly(windowFor(d.info.Size, configured))
 }
 
 // streamIdentity is under which name a changed file is delivered: one of its own for each attempt, because no two attempts

@@ -274,10 +274,12 @@ func (e *engine) attempt(j *job) error {
 		return stepError{stepQueue, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
 			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
 	}
-	if now := time.Now(); !hours.open(now) {
-		return stepError{stepConnect, outsideWindow(j.partner.id, hours, now)}
+	if len(hours) > 0 {
+		if now := time.Now(); !hours.open(now) {
+			return stepError{stepConnect, outsideWindow(j.partner.id, hours, now)}
+		}
+		defer hours.atClosing(j.giveBack)()
 	}
-	defer hours.atClosing(j.giveBack)()
 	defer e.limitTime(j)()
 	return e.perform(j)
 }

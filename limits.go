@@ -1,10 +1,7 @@
 package transfer
 
 import (
-	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -59,17 +56,6 @@ func (l *Limits) checkZones(where string, wrong func(is bool, format string, arg
 // isZero reports whether there is no limit at all.
 func (l *Limits) isZero() bool {
 	return l == nil || l.BytesPerSecond == 0 && l.FilesPerSecond == 0 && len(l.Open) == 0
-}
-
-// checkLimits reports what is wrong with the limits of the node and of its rules.
-func (c *Config) checkLimits(wrong func(is bool, format string, args ...any)) {
-	c.Limits.check("Limits", wrong)
-	for _, name := range slices.Sorted(maps.Keys(c.Rules)) {
-		rule := c.Rules[name]
-		where := fmt.Sprintf("Rules[%q]", shorten(name, maxShownValue))
-		rule.Limits.check(where+".Limits", wrong)
-		wrong(rule.Limits.FilesPerSecond != 0, "%s.Limits.FilesPerSecond is %v (a rule cannot have it: give it to the connector, or to Config.Limits)", where, rule.Limits.FilesPerSecond)
-	}
 }
 
 func validPriority(p store.Priority) bool { return p >= store.Low && p <= store.High }

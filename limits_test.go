@@ -37,7 +37,6 @@ type meter struct {
 	mu     sync.Mutex // guards the fields below
 	began  time.Time
 	bytes  map[string]int // by path
-	most   float64        // bytes in a second, over ten seconds at least
 	counts []count
 }
 

@@ -30,10 +30,9 @@ type ListedFile struct {
 	Directory bool
 	Size      int64     // bytes; -1 if the other side does not say, and of directories
 	ModTime   time.Time // UTC; zero if the other side does not say
-	// TooDeep says that a directory lies as deep as MaxDepth allows, and nobody looked what is in it.
-	TooDeep bool
-	// Truncated says that this is the last one that is listed, and not the last one that there is: there are more than
-	// MaxItems, more than 200,000 names with those that are left out, or more than 64 MiB of paths still to be looked into.
+	// Truncated says that something is left out here. Of the last one that is listed: there is more than MaxItems, than
+	// 200,000 names with those that are left out, or than 64 MiB of paths that are still to be looked into. Of a
+	// directory: it lies as deep as MaxDepth allows, and nobody looked what is in it.
 	Truncated bool
 }
 
@@ -81,12 +80,14 @@ func (c *Client) walk(ctx context.Context, w *walk) (err error) {
 		return err
 	}
 	defer release()
-	s := &session{engine: c.engine, partner: p, hours: p.hours}
+	s := &session{engine: c.engine, partner: p}
 	if err := guarded(func() error { return s.connect(ctx) }); err != nil {
 		return err
 	}
 	defer func() { _ = s.close() }()
-	return w.run(ctx, s.remote)
+	ctx, cancel, explain := s.untilClosing(ctx)
+	defer cancel()
+	return explain(w.run(ctx, s.remote))
 }
 
 // partnerAside returns a connector for work that is no file's, and what to call after it. Where the engine has none, since
@@ -102,6 +103,7 @@ func (c *Client) partnerAside(ctx context.Context, id string) (p *partner, relea
 	}
 	c.engine.partners.release(p)
 	p = &partner{id: id, info: info, breaker: &breaker{}}
+	p.limit(&c.cfg.Limits, nil)
 	if configured, ok := c.cfg.Connectors[id]; ok {
 		p.conn = configured
 		return p, func() {}, nil
@@ -209,7 +211,7 @@ func (w *walk) found(dir below, e DirectoryEntry) (more bool) {
 	}
 	if e.Directory {
 		f.Size = -1
-		f.TooDeep = w.in.Recursive && !w.enter(below{f.Path, dir.depth + 1})
+		f.Truncated = w.in.Recursive && !w.enter(below{f.Path, dir.depth + 1})
 	}
 	w.pass()
 	w.held = &f

@@ -295,7 +295,7 @@ func (ops *operations) run(o *operation, begun time.Time) error {
 	}
 	ctx, cancel := context.WithDeadline(e.cut, begun.Add(operationTime))
 	defer cancel()
-	s := &session{engine: e, partner: o.partner, hours: o.partner.hours}
+	s := &session{engine: e, partner: o.partner}
 	defer func() { _ = s.close() }()
 	explain := func(err error) error { return err }
 	if o.spec.Kind == RemoteList {

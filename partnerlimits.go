@@ -28,7 +28,7 @@ func (p *partner) limit(node *Limits, before *partner) {
 }
 
 // newShare returns what one connector may use of the buffers: all, if it stays the only one. One with a rate gets what
-// comes in two seconds, or one window if that is more, so that many slow partners leave most to the others.
+// comes in two seconds, or two windows if that is more, so that many slow partners leave most to the others.
 func (ps *partners) newShare(l *Limits) *buffers { return ps.buffers.share(ps.shareOf(l)) }
 
 func (ps *partners) shareOf(l *Limits) int64 {
@@ -36,8 +36,8 @@ func (ps *partners) shareOf(l *Limits) int64 {
 		return ps.cfg.MemoryBudget
 	}
 	most := ps.cfg.MemoryBudget / 2
-	if l != nil && l.BytesPerSecond > 0 && l.BytesPerSecond < most/2 {
-		most = 2 * l.BytesPerSecond
+	if l != nil && l.BytesPerSecond > 0 {
+		most = min(most, 2*max(l.BytesPerSecond, ps.cfg.WindowSize))
 	}
 	return max(ps.cfg.WindowSize, most)
 }
@@ -105,23 +105,33 @@ func (p *partner) wake() {
 	}
 }
 
-// hours is when a file may be moved: when its partner, its rule and the node are open.
-func (e *engine) hours(j *job) schedule {
-	return j.partner.hours.with(e.rules[j.file.RuleName].hours)
+// ruleLimits are those of the rule of a file.
+func (e *engine) ruleLimits(j *job) ruleLimits {
+	if j.rule == nil {
+		return ruleLimits{}
+	}
+	return e.rules[j.file.RuleName]
 }
+
+// hours is when a file may be moved: when its partner, its rule and the node are open.
+func (e *engine) hours(j *job) schedule { return j.partner.hours.with(e.ruleLimits(j).hours) }
 
 // sessionOf returns the session of a file, under all limits that it has.
 func (e *engine) sessionOf(j *job) *session {
+	rule := e.ruleLimits(j)
 	return &session{
-		engine: e, partner: j.partner, probe: j.probe, hours: e.hours(j),
-		throttle: newThrottle(e.cfg.WindowSize, j.stop, j.partner.bytes, e.rules[j.file.RuleName].bytes, e.bytes),
+		engine: e, partner: j.partner, probe: j.probe, rule: rule.hours,
+		throttle: newThrottle(e.cfg.WindowSize, j.stop, j.partner.bytes, rule.bytes, e.bytes),
 	}
 }
 
+// hours is when the session may be made.
+func (s *session) hours() schedule { return s.partner.hours.with(s.rule) }
+
 // door returns nil, or why the partner is not contacted now.
 func (s *session) door() error {
-	if now := time.Now(); !s.hours.open(now) {
-		return outsideWindow(s.partner.id, s.hours, now)
+	if now, hours := time.Now(), s.hours(); !hours.open(now) {
+		return outsideWindow(s.partner.id, hours, now)
 	}
 	return nil
 }
@@ -129,8 +139,8 @@ func (s *session) door() error {
 // untilClosing ends an operation when the partner's window closes. explain says so in its error.
 func (s *session) untilClosing(ctx context.Context) (until context.Context, cancel func(), explain func(error) error) {
 	ctx, cancelCause := context.WithCancelCause(ctx)
-	forget := s.hours.atClosing(func() {
-		cancelCause(outsideWindow(s.partner.id, s.hours, time.Now()))
+	forget := s.hours().atClosing(func() {
+		cancelCause(outsideWindow(s.partner.id, s.hours(), time.Now()))
 	})
 	cancel = func() {
 		forget()

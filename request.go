@@ -68,7 +68,7 @@ func newFiles(in *ruled, partner ConnectorInfo) []store.NewFile {
 			SourcePath: in.sourcePath(p),
 			TargetPath: in.targetPath(dir, p),
 			StartAt:    in.StartAt,
-			Priority:   in.Priority,
+			Priority:   in.priority(),
 		}
 	}
 	return files

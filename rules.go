@@ -33,6 +33,8 @@ func (r Rule) check(where string, wrong func(is bool, format string, args ...any
 	wrong(!r.Verify.valid(), "%s.Verify is %q (use SIZE or READ_BACK)", where, r.Verify)
 	wrong(!r.Ledger.valid(), "%s.Ledger is %q (use SKIP, RESEND or FAIL, or leave it empty)", where, r.Ledger)
 	wrong(!validPriority(r.Priority), "%s.Priority is %d (use store.Low, store.Normal or store.High)", where, r.Priority)
+	r.Limits.check(where+".Limits", wrong)
+	wrong(r.Limits.FilesPerSecond != 0, "%s.Limits.FilesPerSecond is %v (a rule cannot have it: give it to the connector, or to Config.Limits)", where, r.Limits.FilesPerSecond)
 	r.checkTransforms(where, wrong)
 	r.checkTasks(where+".Before", store.PhaseBefore, r.Before, wrong)
 	r.checkTasks(where+".After", store.PhaseAfter, r.After, wrong)
@@ -88,7 +90,6 @@ func (c *Client) underRule(in *StartFileTransferInput, p *problems) *ruled {
 	fill(&r.Overwrite, rule.Overwrite)
 	fill(&r.Verify, rule.Verify)
 	fill(&r.Ledger, rule.Ledger)
-	fill(&r.Priority, rule.Priority)
 	r.FailIfChanged = r.FailIfChanged || rule.FailIfChanged
 	rule.direct(p, in.SendFilePaths, store.Send, "SendFilePaths")
 	rule.direct(p, in.RetrieveFilePaths, store.Retrieve, "RetrieveFilePaths")
@@ -171,6 +172,14 @@ func (in *ruled) targetPath(dir, file string) string {
 		return path.Join(dir, path.Base(file))
 	}
 	return path.Join(dir, in.rule.targetName(path.Base(file)))
+}
+
+// priority is that of the request's files: its own, or that of its rule.
+func (in *ruled) priority() store.Priority {
+	if in.rule == nil || in.Priority != store.Normal {
+		return in.Priority
+	}
+	return in.rule.Priority
 }
 
 // spec is what the engine keeps of the request.

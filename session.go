@@ -11,7 +11,7 @@ type session struct {
 	engine   *engine
 	partner  *partner
 	probe    int       // the number of the probe that it is for, or 0
-	hours    schedule  // when it may be made
+	rule     schedule  // when it may be made, beside the partner's hours
 	throttle *throttle // nil: as quick as can be
 	remote   Remote
 	failed   bool // to connect

@@ -125,7 +125,7 @@ func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoi
 		probe = b.begin()
 		defer b.end(probe)
 	}
-	remote := &session{engine: e, partner: p, probe: probe, hours: p.hours}
+	remote := &session{engine: e, partner: p, probe: probe}
 	defer func() { _ = remote.close() }()
 	return discard(ctx, remote, f, last)
 }

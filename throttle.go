@@ -170,6 +170,15 @@ func (s throttledSink) WriteWindow(ctx context.Context, p []byte, off int64) err
 	return s.Sink.WriteWindow(ctx, p, off)
 }
 
+// evenly is the size of the windows of a delivery that begins: the usual one, or, to a partner under a rate, a piece, so that
+// they go evenly. Our storages need not take such small ones.
+func (d *delivery) evenly(usual int64) int64 {
+	if t := d.remote.throttle; t != nil && d.to == Storage(d.remote) {
+		return min(usual, int64(t.piece))
+	}
+	return usual
+}
+
 // outsideWindow is why a partner is not contacted just now.
 func outsideWindow(id string, s schedule, now time.Time) error {
 	why := errors.New("none of its time windows (Limits.Open) meets another that must be open too")

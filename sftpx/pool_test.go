@@ -316,3 +316,20 @@ func TestWaiterLeaves(t *testing.T) {
 }
 
 var _ transfer.Connector = (*sftpx.Connector)(nil)
+
+// Connections that nobody uses are closed on request, and those in use are not.
+func TestIdleConnectionsAreClosedOnRequest(t *testing.T) {
+	t.Parallel()
+	server := transfertest.StartSFTP(t, transfertest.SFTPOptions{})
+	cfg := config(server)
+	cfg.MaxConnections, cfg.IdleTimeout = 1, time.Hour
+	c := connect(t, cfg)
+	r := remote(t, c)
+	c.CloseIdleConnections()
+	require.Never(t, func() bool { return server.Connections() != 1 }, 100*time.Millisecond, 10*time.Millisecond)
+	require.NoError(t, r.Close())
+	c.CloseIdleConnections()
+	require.Eventually(t, func() bool { return server.Connections() == 0 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, remote(t, c).Close(), "a later file has a new one")
+	require.Equal(t, 2, server.Stats().Accepted)
+}
