@@ -165,10 +165,18 @@ func (in *ruled) sourcePath(file string) string {
 
 // targetPath is where it goes.
 func (in *ruled) targetPath(dir, file string) string {
-	if in.rule == nil {
+	if in.BundleName != "" { // in the bundle
 		return path.Join(dir, path.Base(file))
 	}
-	return path.Join(dir, in.rule.targetName(path.Base(file)))
+	return in.targetName(dir, path.Base(file))
+}
+
+// targetName is where a file of this base name goes.
+func (in *ruled) targetName(dir, base string) string {
+	if in.rule != nil {
+		base = in.rule.targetName(base)
+	}
+	return path.Join(dir, base)
 }
 
 // priority is that of the request's files.
@@ -184,6 +192,11 @@ func (in *ruled) spec() spec {
 	s := spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders}
 	if in.rule != nil {
 		s.Ruled, s.Ledger = true, in.rule.Ledger
+	}
+	if in.BundleName != "" {
+		for _, file := range in.SendFilePaths {
+			s.Bundle = append(s.Bundle, in.sourcePath(file))
+		}
 	}
 	return s
 }

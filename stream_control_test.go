@@ -168,7 +168,7 @@ func TestStreamsArePausedAndCancelled(t *testing.T) {
 				_, err = b.client.ResumeTransfer(t.Context(), &transfer.ControlInput{TransferID: id})
 				require.NoError(t, err)
 				requireDelivered(t, b.outcome(id), b.remoteFile())
-				require.Equal(t, content(1, 60_000), gunzipped(t, b.remoteFile()))
+				require.Equal(t, content(1, 60_000), unpacked(t, b.remoteFile()))
 			})
 		})
 	}
@@ -182,7 +182,7 @@ func TestAStreamWhoseSourceChangesIsBegunAnew(t *testing.T) {
 			b.local.WriteFile("a", content(2, 50_000))
 		}})
 		requireDelivered(t, b.outcome(b.start(sendByRule("a"))), b.remoteFile())
-		require.Equal(t, content(2, 50_000), gunzipped(t, b.remoteFile()))
+		require.Equal(t, content(2, 50_000), unpacked(t, b.remoteFile()))
 		require.Empty(t, b.remote.Partials())
 	})
 }
