@@ -2,9 +2,11 @@ package transfer
 
 import (
 	"archive/zip"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +35,18 @@ func (p *problems) bundle(in *ruled) {
 		}
 	}
 	p.text("BundleName", in.targetName(in.RemoteDirectoryPath, name), 1, maxPathLength)
+}
+
+// bundleOf returns the sources of a bundle, or nil if the request is for none.
+func bundleOf(request []byte) []string {
+	if !bytes.Contains(request, []byte(`"bundle":`)) { // nearly always
+		return nil
+	}
+	var s spec
+	if json.Unmarshal(request, &s) != nil {
+		return nil
+	}
+	return s.Bundle
 }
 
 // pinnedFile is one version of a file of a bundle.

@@ -28,6 +28,7 @@ func TestBundle(t *testing.T) {
 			results := b.run(transfer.StartFileTransferInput{SendFilePaths: paths, RemoteDirectoryPath: "in", BundleName: "all.zip", Verify: transfer.VerifyReadBack})
 			require.Len(t, results, 1)
 			require.Equal(t, "all.zip", results[0].FilePath)
+			require.Equal(t, paths, results[0].BundledPaths)
 			require.Equal(t, "in/all.zip", results[0].TargetPath)
 			requireDelivered(t, results[0], b.remoteFile())
 			require.Equal(t, want, unzipped(t, b.remoteFile()))

@@ -51,6 +51,7 @@ type ConnectorFileTransferResult struct {
 
 	FailureDetail    Code        // the finer cause, such as HostKeyMismatch; may be empty
 	FileID           int64       // of the row; growing, above 0 and below 2^53
+	BundledPaths     []string    // the files in it, of one that was started with BundleName; ListFileTransferResults alone says it
 	TargetPath       string      // where the file goes
 	State            store.State // the engine's own, finer than StatusCode
 	BytesTransferred int64       // acknowledged by the target
@@ -159,7 +160,8 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	if err != nil {
 		return nil, err
 	}
-	if err := c.findTransfer(ctx, in.ConnectorID, in.TransferID); err != nil {
+	t, err := c.findTransfer(ctx, in.ConnectorID, in.TransferID)
+	if err != nil {
 		return nil, err
 	}
 	limit := int(in.MaxResults)
@@ -176,33 +178,34 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	out.FileTransferResults = make([]ConnectorFileTransferResult, len(files))
 	for i := range files {
 		out.FileTransferResults[i] = newResult(&files[i])
+		out.FileTransferResults[i].BundledPaths = bundleOf(t.Spec)
 	}
 	return out, nil
 }
 
-// findTransfer returns nil if the transfer exists and is of this connector, where one is given.
-func (c *Client) findTransfer(ctx context.Context, connectorID, transferID string) error {
+// findTransfer returns the transfer if it exists and is of this connector, where one is given.
+func (c *Client) findTransfer(ctx context.Context, connectorID, transferID string) (store.Transfer, error) {
 	t, err := c.cfg.Store.GetTransfer(ctx, transferID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return storeFailure("get transfer", err)
+		return t, storeFailure("get transfer", err)
 	}
 	if err == nil && (connectorID == "" || t.ConnectorID == connectorID) {
-		return nil
+		return t, nil
 	}
 	if connectorID != "" {
 		var unknown *ResourceNotFoundException
 		if _, err := c.connectorInfo(ctx, connectorID); errors.As(err, &unknown) {
 			unknown.Message = fmt.Sprintf("connector %q is not known, nor a transfer %q of it", connectorID, transferID)
-			return unknown
+			return t, unknown
 		} else if err != nil {
-			return err
+			return t, err
 		}
 	}
 	message := fmt.Sprintf("transfer %q is not known", transferID)
 	if connectorID != "" {
 		message = fmt.Sprintf("connector %q has no transfer %q", connectorID, transferID)
 	}
-	return &ResourceNotFoundException{Message: message, Resource: transferID, ResourceType: "Transfer"}
+	return t, &ResourceNotFoundException{Message: message, Resource: transferID, ResourceType: "Transfer"}
 }
 
 func validateList(in *ListFileTransferResultsInput) (after int64, err error) {

@@ -26,7 +26,7 @@ func sendByRule(paths ...string) transfer.StartFileTransferInput {
 	return transfer.StartFileTransferInput{SendFilePaths: paths, RemoteDirectoryPath: "in", RuleName: "flow"}
 }
 
-func packed(t *testing.T, data []byte) []byte {
+func packed(t testing.TB, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
