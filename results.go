@@ -51,7 +51,6 @@ type ConnectorFileTransferResult struct {
 
 	FailureDetail    Code        // the finer cause, such as HostKeyMismatch; may be empty
 	FileID           int64       // of the row; growing, above 0 and below 2^53
-	BundledPaths     []string    // the files in it, of one that was started with BundleName; ListFileTransferResults alone says it
 	TargetPath       string      // where the file goes
 	State            store.State // the engine's own, finer than StatusCode
 	BytesTransferred int64       // acknowledged by the target
@@ -138,6 +137,9 @@ type ListFileTransferResultsInput struct {
 type ListFileTransferResultsOutput struct {
 	FileTransferResults []ConnectorFileTransferResult
 	NextToken           string // empty on the last page
+
+	// BundledPaths are the files in the transfer's one ZIP file, if it was started with BundleName. Not AWS's.
+	BundledPaths []string
 }
 
 // Limits of ListFileTransferResults (AWS API reference: MaxResults 1 to 1,000, NextToken 1 to 6,144).
@@ -170,7 +172,7 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	if err != nil {
 		return nil, storeFailure("list file transfer results", err)
 	}
-	out := &ListFileTransferResultsOutput{}
+	out := &ListFileTransferResultsOutput{BundledPaths: bundleOf(t.Spec)}
 	if len(files) > limit {
 		files = files[:limit]
 		out.NextToken = newToken(in.TransferID, files[limit-1].ID)
@@ -178,7 +180,6 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	out.FileTransferResults = make([]ConnectorFileTransferResult, len(files))
 	for i := range files {
 		out.FileTransferResults[i] = newResult(&files[i])
-		out.FileTransferResults[i].BundledPaths = bundleOf(t.Spec)
 	}
 	return out, nil
 }
