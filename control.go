@@ -82,7 +82,7 @@ func (c *Client) control(ctx context.Context, in *ControlInput, v control) (*Con
 	}
 	files := in.Files
 	if in.TransferID != "" {
-		if err := c.findTransfer(ctx, "", in.TransferID); err != nil {
+		if _, err := c.findTransfer(ctx, "", in.TransferID); err != nil {
 			return nil, err
 		}
 		q := c.ListTransfers().Transfer(in.TransferID)
@@ -303,7 +303,7 @@ func (c *Client) toRepeat(ctx context.Context, in *RetryTransferInput) ([]store.
 	}
 	q := in.Files
 	if in.TransferID != "" {
-		if err := c.findTransfer(ctx, "", in.TransferID); err != nil {
+		if _, err := c.findTransfer(ctx, "", in.TransferID); err != nil {
 			return nil, err
 		}
 		all := c.ListTransfers().Transfer(in.TransferID)

@@ -18,6 +18,7 @@ type delivery struct {
 	from, to Storage
 	request  spec
 	changes  []Transform
+	bundle   []pinnedFile
 	src      Source   // open, or nil
 	info     FileInfo // of the source
 	identity string   // of the source
@@ -75,11 +76,17 @@ func (e *engine) deliver(j *job) (err error) {
 
 // open pins the source.
 func (d *delivery) open() error {
-	src, err := d.from.Open(d.job.moving, d.job.sourcePath())
-	if err != nil {
-		return atStep(stepOpen, err)
+	if len(d.request.Bundle) > 0 {
+		if err := d.openBundle(); err != nil {
+			return err
+		}
+	} else {
+		src, err := d.from.Open(d.job.moving, d.job.sourcePath())
+		if err != nil {
+			return atStep(stepOpen, err)
+		}
+		d.src, d.info = src, src.Info()
 	}
-	d.src, d.info = src, src.Info()
 	d.identity = d.info.Identity()
 	d.job.pinned(d.size(), d.identity)
 	return nil

@@ -18,8 +18,8 @@ type mover interface {
 	release()
 }
 
-// streams reports whether the file is changed on its way, so that its size is not known before its end.
-func (d *delivery) streams() bool { return len(d.changes) > 0 }
+// streams reports whether the file is changed or made on its way, so that its size is not known before its end.
+func (d *delivery) streams() bool { return len(d.changes) > 0 || len(d.request.Bundle) > 0 }
 
 // size is what the sink is told.
 func (d *delivery) size() int64 {
@@ -94,17 +94,25 @@ func (d *delivery) discardCrashed() {
 func (d *delivery) streamer(dst Sink) *streamer {
 	e, share := d.engine, d.job.partner.share
 	s := &streamer{
-		origin:     &sourceOrigin{src: d.src, name: path.Base(d.job.file.SourcePath)},
-		transforms: d.changes, dst: dst, window: d.window, inFlight: e.cfg.WindowsPerFile,
+		origin: d.origins(), transforms: d.changes, dst: dst, window: d.window, inFlight: e.cfg.WindowsPerFile,
 		buffers: share, stop: d.job.stop, moved: d.job.moved,
 		begun: func(ctx context.Context) error { d.job.changed(); return e.awaitRecord(ctx, d.job) },
 	}
 	s.first = min(d.window, d.most()+1)
-	s.piece = min(d.info.Size, e.cfg.WindowSize)
+	s.piece = min(d.info.Size, e.cfg.WindowSize) // a bundle's size is more than that of its largest file
 	for s.piece > smallestBuffer && share.class(s.piece)+share.class(s.first) > share.budget {
 		s.piece /= 2
 	}
 	return s
+}
+
+// origins is where the content comes from.
+func (d *delivery) origins() origin {
+	name := path.Base(d.job.file.SourcePath)
+	if d.bundle != nil {
+		return &bundleOrigin{from: d.from, name: name, files: d.bundle, info: d.info}
+	}
+	return &sourceOrigin{src: d.src, name: path.Base(d.job.sourcePath())}
 }
 
 // announce has the Store know what is about to be published, because another attempt cannot find it out: it may make

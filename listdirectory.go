@@ -30,9 +30,10 @@ type ListedFile struct {
 	Directory bool
 	Size      int64     // bytes; -1 if the other side does not say, and of directories
 	ModTime   time.Time // UTC; zero if the other side does not say
-	// Truncated says that something is left out here. Of the last one that is listed: there is more than MaxItems, than
-	// 200,000 names with those that are left out, or than 64 MiB of paths that are still to be looked into. Of a
-	// directory: it lies as deep as MaxDepth allows, and nobody looked what is in it.
+	// TooDeep says that a directory lies as deep as MaxDepth allows, and nobody looked what is in it.
+	TooDeep bool
+	// Truncated says that this is the last one that is listed, and not the last one that there is: there are more than
+	// MaxItems, more than 200,000 names with those that are left out, or more than 64 MiB of paths still to be looked into.
 	Truncated bool
 }
 
@@ -211,7 +212,7 @@ func (w *walk) found(dir below, e DirectoryEntry) (more bool) {
 	}
 	if e.Directory {
 		f.Size = -1
-		f.Truncated = w.in.Recursive && !w.enter(below{f.Path, dir.depth + 1})
+		f.TooDeep = w.in.Recursive && !w.enter(below{f.Path, dir.depth + 1})
 	}
 	w.pass()
 	w.held = &f

@@ -27,6 +27,8 @@ type spec struct {
 
 	Ruled  bool         `json:"ruled,omitempty"` // it is moved by the rule that it names, and never without
 	Ledger LedgerPolicy `json:"ledger,omitempty"`
+
+	Bundle []string `json:"bundle,omitempty"` // sources of a ZIP file that is made on the way
 }
 
 // newTransfer makes a transfer of a request and of what it is under its rule. Its hash is of the request alone, so that a
@@ -60,6 +62,12 @@ func newFiles(in *ruled, partner ConnectorInfo) []store.NewFile {
 		direction, paths, dir = store.Retrieve, in.RetrieveFilePaths, in.LocalDirectoryPath
 	}
 	fill(&partner.Partner, in.ConnectorID)
+	if in.BundleName != "" {
+		return []store.NewFile{{
+			Direction: direction, Partner: partner.Partner, SourcePath: in.BundleName, TargetPath: in.targetName(dir, in.BundleName),
+			StartAt: in.StartAt, Priority: in.priority(),
+		}}
+	}
 	files := make([]store.NewFile, len(paths))
 	for i, p := range paths {
 		files[i] = store.NewFile{
@@ -202,6 +210,7 @@ func (c *Client) validateStart(asked *StartFileTransferInput) (*ruled, error) {
 	if retrieve > 0 && in.RemoteDirectoryPath != "" {
 		p.add("RemoteDirectoryPath", in.RemoteDirectoryPath, "belongs to SendFilePaths (use LocalDirectoryPath to retrieve)")
 	}
+	p.bundle(in)
 	p.paths("SendFilePaths", in.SendFilePaths, in.RemoteDirectoryPath, in, c.cfg.MaxPaths)
 	p.paths("RetrieveFilePaths", in.RetrieveFilePaths, in.LocalDirectoryPath, in, c.cfg.MaxPaths)
 	return in, p.err()

@@ -137,6 +137,9 @@ type ListFileTransferResultsInput struct {
 type ListFileTransferResultsOutput struct {
 	FileTransferResults []ConnectorFileTransferResult
 	NextToken           string // empty on the last page
+
+	// BundledPaths are the files in the transfer's one ZIP file, if it was started with BundleName. Not AWS's.
+	BundledPaths []string
 }
 
 // Limits of ListFileTransferResults (AWS API reference: MaxResults 1 to 1,000, NextToken 1 to 6,144).
@@ -159,7 +162,8 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	if err != nil {
 		return nil, err
 	}
-	if err := c.findTransfer(ctx, in.ConnectorID, in.TransferID); err != nil {
+	t, err := c.findTransfer(ctx, in.ConnectorID, in.TransferID)
+	if err != nil {
 		return nil, err
 	}
 	limit := int(in.MaxResults)
@@ -168,7 +172,7 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	if err != nil {
 		return nil, storeFailure("list file transfer results", err)
 	}
-	out := &ListFileTransferResultsOutput{}
+	out := &ListFileTransferResultsOutput{BundledPaths: bundleOf(t.Spec)}
 	if len(files) > limit {
 		files = files[:limit]
 		out.NextToken = newToken(in.TransferID, files[limit-1].ID)
@@ -180,29 +184,29 @@ func (c *Client) ListFileTransferResults(ctx context.Context, in *ListFileTransf
 	return out, nil
 }
 
-// findTransfer returns nil if the transfer exists and is of this connector, where one is given.
-func (c *Client) findTransfer(ctx context.Context, connectorID, transferID string) error {
+// findTransfer returns the transfer if it exists and is of this connector, where one is given.
+func (c *Client) findTransfer(ctx context.Context, connectorID, transferID string) (store.Transfer, error) {
 	t, err := c.cfg.Store.GetTransfer(ctx, transferID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return storeFailure("get transfer", err)
+		return t, storeFailure("get transfer", err)
 	}
 	if err == nil && (connectorID == "" || t.ConnectorID == connectorID) {
-		return nil
+		return t, nil
 	}
 	if connectorID != "" {
 		var unknown *ResourceNotFoundException
 		if _, err := c.connectorInfo(ctx, connectorID); errors.As(err, &unknown) {
 			unknown.Message = fmt.Sprintf("connector %q is not known, nor a transfer %q of it", connectorID, transferID)
-			return unknown
+			return t, unknown
 		} else if err != nil {
-			return err
+			return t, err
 		}
 	}
 	message := fmt.Sprintf("transfer %q is not known", transferID)
 	if connectorID != "" {
 		message = fmt.Sprintf("connector %q has no transfer %q", connectorID, transferID)
 	}
-	return &ResourceNotFoundException{Message: message, Resource: transferID, ResourceType: "Transfer"}
+	return t, &ResourceNotFoundException{Message: message, Resource: transferID, ResourceType: "Transfer"}
 }
 
 func validateList(in *ListFileTransferResultsInput) (after int64, err error) {

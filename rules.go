@@ -168,10 +168,18 @@ func (in *ruled) sourcePath(file string) string {
 
 // targetPath is where it goes.
 func (in *ruled) targetPath(dir, file string) string {
-	if in.rule == nil {
+	if in.BundleName != "" { // in the bundle
 		return path.Join(dir, path.Base(file))
 	}
-	return path.Join(dir, in.rule.targetName(path.Base(file)))
+	return in.targetName(dir, path.Base(file))
+}
+
+// targetName is where a file of this base name goes.
+func (in *ruled) targetName(dir, base string) string {
+	if in.rule != nil {
+		base = in.rule.targetName(base)
+	}
+	return path.Join(dir, base)
 }
 
 // priority is that of the request's files: its own, or that of its rule.
@@ -186,6 +194,11 @@ func (in *ruled) priority() store.Priority {
 func (in *ruled) spec() spec {
 	s := spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Ledger: in.Ledger, Headers: in.CustomHTTPHeaders}
 	s.Ruled = in.rule != nil
+	if in.BundleName != "" {
+		for _, file := range in.SendFilePaths {
+			s.Bundle = append(s.Bundle, in.sourcePath(file))
+		}
+	}
 	return s
 }
 

@@ -111,6 +111,9 @@ func TestAStreamThatCrashesLeavesNothing(t *testing.T) {
 				broken.Remove()
 				dead.Remove()
 				require.NotEmpty(t, b.remote.Partials())
+				files, err := faulty.ListFiles(t.Context(), store.Query{})
+				require.NoError(t, err)
+				require.Equal(t, nth > 1, bytes.Contains(files[0].Checkpoint, []byte(`"sink":`)), "from the second window on the store knows of what the sink has begun")
 				b.requireSalted(b.goOn(id, rule(salted), retries, func(c *transfer.Config) { c.Store = faulty }), content(1, 3500))
 			})
 		})
@@ -165,7 +168,7 @@ func TestStreamsArePausedAndCancelled(t *testing.T) {
 				_, err = b.client.ResumeTransfer(t.Context(), &transfer.ControlInput{TransferID: id})
 				require.NoError(t, err)
 				requireDelivered(t, b.outcome(id), b.remoteFile())
-				require.Equal(t, content(1, 60_000), gunzipped(t, b.remoteFile()))
+				require.Equal(t, content(1, 60_000), unpacked(t, b.remoteFile()))
 			})
 		})
 	}
@@ -179,7 +182,7 @@ func TestAStreamWhoseSourceChangesIsBegunAnew(t *testing.T) {
 			b.local.WriteFile("a", content(2, 50_000))
 		}})
 		requireDelivered(t, b.outcome(b.start(sendByRule("a"))), b.remoteFile())
-		require.Equal(t, content(2, 50_000), gunzipped(t, b.remoteFile()))
+		require.Equal(t, content(2, 50_000), unpacked(t, b.remoteFile()))
 		require.Empty(t, b.remote.Partials())
 	})
 }

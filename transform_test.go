@@ -26,7 +26,16 @@ func sendByRule(paths ...string) transfer.StartFileTransferInput {
 	return transfer.StartFileTransferInput{SendFilePaths: paths, RemoteDirectoryPath: "in", RuleName: "flow"}
 }
 
-func gunzipped(t *testing.T, data []byte) []byte {
+func packed(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(data)
+	require.NoError(t, errors.Join(err, w.Close()))
+	return b.Bytes()
+}
+
+func unpacked(t *testing.T, data []byte) []byte {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(data))
 	require.NoError(t, err)
@@ -67,14 +76,14 @@ func TestTransformDelivers(t *testing.T) {
 				results := b.run(sendByRule("a.csv"))
 				require.Len(t, results, 1)
 				requireDelivered(t, results[0], b.remoteFile())
-				require.Equal(t, data, gunzipped(t, b.remoteFile()))
+				require.Equal(t, data, unpacked(t, b.remoteFile()))
 				require.Empty(t, b.remote.Partials())
 			})
 			t.Run(fmt.Sprintf("gunzip %d bytes %s", size, name), func(t *testing.T) {
 				t.Parallel()
 				b := set(t, rule(transfer.Gunzip(transfer.GunzipOptions{})))
 				data := content(uint64(size), size)
-				b.local.WriteFile("a.csv.gz", gzipped(t, data))
+				b.local.WriteFile("a.csv.gz", packed(t, data))
 				results := b.run(sendByRule("a.csv.gz"))
 				require.Len(t, results, 1)
 				requireDelivered(t, results[0], b.remoteFile())
@@ -91,7 +100,7 @@ func TestTransformsName(t *testing.T) {
 		"a.csv.gz": "a.csv", "a.tgz": "a.tar", "A.GZ": "A", ".gz": ".gz", "..gz": "..gz", "...gz": "...gz", "a": "a", "a.tar.tgz": "a.tar.tar",
 	} {
 		b := setup(t, rule(transfer.Gunzip(transfer.GunzipOptions{})))
-		b.local.WriteFile(name, gzipped(t, []byte("x")))
+		b.local.WriteFile(name, packed(t, []byte("x")))
 		results := b.run(sendByRule(name))
 		require.Equal(t, "in/"+made, results[0].TargetPath)
 		require.Equal(t, []string{"in/" + made}, b.remote.Paths())
@@ -105,7 +114,7 @@ func TestTransformsRetrieve(t *testing.T) {
 	t.Parallel()
 	b := setup(t, rule(transfer.Gunzip(transfer.GunzipOptions{})))
 	data := content(3, 5500)
-	b.remote.WriteFile("out/a.csv.gz", gzipped(t, data))
+	b.remote.WriteFile("out/a.csv.gz", packed(t, data))
 	results := b.run(transfer.StartFileTransferInput{RetrieveFilePaths: []string{"out/a.csv.gz"}, LocalDirectoryPath: "in", RuleName: "flow", Verify: transfer.VerifyReadBack})
 	requireDelivered(t, results[0], data)
 	got, err := b.local.ReadFile("in/a.csv")
@@ -150,7 +159,7 @@ func (b *bench) requireNothing(r transfer.ConnectorFileTransferResult, cause tra
 func TestGunzipCutOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t, rule(transfer.Gunzip(transfer.GunzipOptions{})))
-	whole := gzipped(t, content(1, 1500))
+	whole := packed(t, content(1, 1500))
 	var paths []string
 	for cut := range len(whole) {
 		if cut%9 == 0 || cut < 20 || cut > len(whole)-20 {
@@ -165,10 +174,10 @@ func TestGunzipCutOff(t *testing.T) {
 
 func TestGunzipRefuses(t *testing.T) {
 	t.Parallel()
-	good := gzipped(t, content(1, 5000))
+	good := packed(t, content(1, 5000))
 	damaged := bytes.Clone(good)
 	damaged[len(damaged)-6] ^= 1 // its checksum
-	bomb := gzipped(t, make([]byte, 40<<20))
+	bomb := packed(t, make([]byte, 40<<20))
 	for _, test := range []struct {
 		name    string
 		data    []byte
@@ -190,7 +199,7 @@ func TestGunzipRefuses(t *testing.T) {
 		})
 	}
 	b := setup(t, rule(transfer.Gunzip(transfer.GunzipOptions{MaxSize: 5000, MaxRatio: 1})))
-	b.local.WriteFile("two.gz", append(gzipped(t, content(1, 2000)), gzipped(t, content(2, 3000))...))
+	b.local.WriteFile("two.gz", append(packed(t, content(1, 2000)), packed(t, content(2, 3000))...))
 	requireDelivered(t, b.run(sendByRule("two.gz"))[0], append(content(1, 2000), content(2, 3000)...))
 }
 

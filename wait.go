@@ -14,7 +14,7 @@ import (
 //
 // Errors: ResourceNotFoundException for an unknown transfer, ServiceUnavailableException when the Store failed.
 func (c *Client) Wait(ctx context.Context, transferID string) (TransferSummary, error) {
-	if err := c.findTransfer(ctx, "", transferID); err != nil {
+	if _, err := c.findTransfer(ctx, "", transferID); err != nil {
 		return TransferSummary{}, err
 	}
 	watch, unwatch := context.WithCancel(ctx)

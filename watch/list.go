@@ -44,8 +44,7 @@ func (l clientLister) list(ctx context.Context, f *flow) iter.Seq2[entry, error]
 				return
 			}
 			e := entry{rel: f.below(item.Path), size: item.Size, modTime: item.ModTime, directory: item.Directory}
-			deepest := item.Directory && strings.Count(e.rel, "/") == f.depth() // nobody wants to look into it
-			e.truncated = item.Truncated && !deepest
+			e.truncated = item.Truncated
 			if !yield(e, nil) {
 				return
 			}
