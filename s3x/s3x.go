@@ -63,8 +63,8 @@ type Options struct {
 	// kept by asking right before the object is written, so that a file which appears in that moment is replaced.
 	NoConditionalWrites bool
 	// StallTimeout limits how long nothing comes or goes of a request: it is then given up, and sent again as often as
-	// the client's Retryer allows (three times by default), before the file fails with Stalled. To complete an upload
-	// a server may take ten times as long. 0 is 60 s, −1 no limit.
+	// the client's Retryer allows (three times by default), before the file fails with Stalled. To complete an upload,
+	// and to copy, a server may take ten times as long. 0 is 60 s, −1 no limit.
 	StallTimeout time.Duration
 }
 
@@ -112,7 +112,7 @@ type Storage struct {
 	checksum Checksum            // of what is delivered; never ChecksumAuto
 	call     []func(*s3.Options) // for each request
 	part     []func(*s3.Options) // for each UploadPart
-	complete []func(*s3.Options) // for each CompleteMultipartUpload
+	complete []func(*s3.Options) // for each CompleteMultipartUpload and each copy
 	fast     atomic.Bool         // reading from the server needs one connection only; see fastServer
 }
 

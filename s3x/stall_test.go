@@ -130,7 +130,7 @@ func TestSilentServer(t *testing.T) {
 				if name == "complete" || name == "put" {
 					limit *= 2 // did it happen all the same?
 				}
-				if name == "complete" {
+				if name == "complete" || name == "move" {
 					limit += 3 * (completePatience - 1) * s.o.StallTimeout
 				}
 				require.LessOrEqual(t, time.Since(start), limit+4*20*time.Second)
