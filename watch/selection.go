@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -120,7 +121,11 @@ func (s Selection) check(wrong wrongFunc) {
 func checkPatterns(field string, patterns []string, wrong wrongFunc) {
 	wrong(len(patterns) > maxPatterns, "%s has %d patterns, more than %d", field, len(patterns), maxPatterns)
 	for i, p := range patterns[:min(len(patterns), maxPatterns)] {
-		wrong(patternProblem(p) != "", "%s[%d] is %q, which %s", field, i, shorten(p), patternProblem(p))
+		problem := patternProblem(p)
+		for _, alternative := range expand(p, maxExpanded) {
+			problem = cmp.Or(problem, patternProblem(alternative))
+		}
+		wrong(problem != "", "%s[%d] is %q, which %s", field, i, shorten(p), problem)
 	}
 	wrong(len(expandAll(patterns)) > maxExpanded, "%s has braces that stand for more than %d patterns (use fewer)", field, maxExpanded)
 }

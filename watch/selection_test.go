@@ -210,7 +210,7 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 	_, err = New(Config{Client: client, Store: store.NewMemory(), Watches: map[string]Watch{
 		"a/b": {
 			Selection: Selection{
-				Direction: 7, Patterns: []string{"[", "a/../b", "/abs", "**/**/**/**", strings.Repeat("x", 1025)}, Exclude: slices.Repeat([]string{"x"}, 101),
+				Direction: 7, Patterns: []string{"[", "a/../b", "/abs", "**/**/**/**", strings.Repeat("x", 1025), "*{*,b}/**/**/**"}, Exclude: slices.Repeat([]string{"x"}, 101),
 				MinAge: -1, MaxAge: -1, MinSize: 5, MaxSize: 3, MaxFiles: -1, MaxDepth: 101, Order: "BIG",
 			},
 			Guard:    Guard{Unchanged: -1, Interval: time.Millisecond, Marker: "done"},
@@ -221,7 +221,7 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 		"retrieve": {Selection: Selection{ConnectorID: "acme", Direction: store.Retrieve, Directory: "/x"}, Schedule: Schedule{Every: time.Millisecond}},
 	}})
 	for _, part := range []string{
-		`the name "a/b"`, "ConnectorID is", "Direction is 7", "Directory is", "Patterns[0]", "Patterns[1]", "Patterns[2]", "Patterns[3]", "Patterns[4]", "Exclude has 101",
+		`the name "a/b"`, "ConnectorID is", "Direction is 7", "Directory is", "Patterns[0]", "Patterns[1]", "Patterns[2]", "Patterns[3]", "Patterns[4]", "Patterns[5]", "Exclude has 101",
 		"MinAge is", "MaxAge is", "MaxSize is 3", "MaxFiles is -1", "MaxDepth is 101", `Order is "BIG"`, "Guard.Unchanged is -1", "Guard.Interval is 1ms", "Guard.Marker is", "give one of them",
 		"RuleName is", `Overwrite is "MAYBE"`, `Verify is "NO"`, `Ledger is "LOST"`, `Metadata[""]`, "TargetDirectory is \"yyy", "CatchUp is", "Jitter is", "leaves SourceDirectory", `rule "in" has 2`, `Cron is "x"`, "TargetDirectory is empty", "Every is 1ms",
 	} {
