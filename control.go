@@ -367,7 +367,7 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 	if token == "" {
 		t.ClientToken = fmt.Sprintf("retry/%d", files[0].ID)
 	}
-	stored, err := c.cfg.Store.CreateTransfer(ctx, t, again)
+	stored, err := c.storeRepeated(ctx, t, again)
 	if errors.Is(err, store.ErrTokenReused) {
 		return RetriedTransfer{}, invalid(InvalidField{"ClientToken", token, "was used before for other files (use a new token for a new request)"})
 	}
@@ -375,6 +375,15 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 		return RetriedTransfer{}, storeFailure("retry transfer "+earlier.ID, err)
 	}
 	return RetriedTransfer{TransferID: stored.ID, RetryOf: earlier.ID, Files: stored.Files}, nil
+}
+
+// storeRepeated stores a transfer that repeats files.
+func (c *Client) storeRepeated(ctx context.Context, t store.Transfer, files []store.NewFile) (stored store.Transfer, err error) {
+	ctx, end := c.cfg.observe(ctx, Activity{
+		Kind: ActivitySubmit, ConnectorID: t.ConnectorID, Direction: files[0].Direction, Files: len(files),
+	})
+	defer func() { end(err) }()
+	return c.cfg.Store.CreateTransfer(ctx, t, files)
 }
 
 // idsHash is equal for equal files.

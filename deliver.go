@@ -30,7 +30,7 @@ type delivery struct {
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
 	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, probe: j.probe}}
+	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, watched: &j.watched, probe: j.probe}}
 	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
@@ -66,8 +66,10 @@ func (e *engine) deliver(j *job) (err error) {
 }
 
 // open pins the source.
-func (d *delivery) open() error {
-	src, err := d.from.Open(d.job.moving, d.job.file.SourcePath)
+func (d *delivery) open() (err error) {
+	ctx, end := d.job.enter(d.job.moving, PartOpen, "")
+	defer func() { end(err) }()
+	src, err := d.from.Open(ctx, d.job.file.SourcePath)
 	if err != nil {
 		return atStep(stepOpen, err)
 	}
@@ -95,18 +97,9 @@ func (d *delivery) run() error {
 	if err := d.engine.confirm(j.moving, j); err != nil {
 		return err
 	}
-	dst, err := d.resume()
-	if err == nil && dst == nil {
-		var found bool
-		if found, err = d.publishedBefore(); found {
-			return nil
-		}
-		if err == nil {
-			dst, err = d.create()
-		}
-	}
-	if err != nil {
-		return atStep(stepCreate, err)
+	dst, found, err := d.target()
+	if found || err != nil {
+		return err
 	}
 	d.created = true
 	sum, err := d.move(dst)
@@ -117,6 +110,22 @@ func (d *delivery) run() error {
 		d.discardStale()
 	}
 	return err
+}
+
+// target begins the target or goes on with it, unless an earlier attempt has published it.
+func (d *delivery) target() (dst Sink, found bool, err error) {
+	_, end := d.job.enter(d.job.moving, PartCreate, "")
+	defer func() { end(err) }()
+	dst, err = d.resume()
+	if err == nil && dst == nil {
+		if found, err = d.publishedBefore(); found {
+			return nil, true, nil
+		}
+		if err == nil {
+			dst, err = d.create()
+		}
+	}
+	return dst, false, atStep(stepCreate, err)
 }
 
 // possible refuses what cannot come to a good end.
@@ -222,6 +231,7 @@ func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 		c.release()
 	}()
 	j.begin(d.info.Size, d.identity, d.window, d.at, dst)
+	j.movesFrom(d.at.offset)
 	if c.windows() > 1 {
 		if err := e.awaitRecord(j.moving, j); err != nil {
 			return sum, err
@@ -234,21 +244,37 @@ func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 // finish brings the windows over and publishes the file.
 func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
 	j := d.job
-	if sum, err = c.run(j.moving); err != nil {
+	if sum, err = d.data(c); err != nil {
 		return sum, err
 	}
 	if !j.finalize() {
 		return sum, errWanted
 	}
-	if err := d.engine.confirm(j.ctx, j); err != nil {
+	if err := d.commit(c.dst, sum); err != nil {
 		return sum, err
-	}
-	if err := c.dst.Commit(j.ctx, sum); err != nil {
-		if _, is := outstanding(err); is {
-			j.handedOver(sum[:])
-		}
-		return sum, atStep(stepCommit, err)
 	}
 	j.delivered(sum[:])
 	return sum, nil
+}
+
+// data brings the windows over.
+func (d *delivery) data(c *copier) (sum [sha256.Size]byte, err error) {
+	ctx, end := d.job.enter(d.job.moving, PartData, "")
+	defer func() { end(err) }()
+	return c.run(ctx)
+}
+
+// commit publishes the file.
+func (d *delivery) commit(dst Sink, sum [sha256.Size]byte) (err error) {
+	j := d.job
+	ctx, end := j.enter(j.ctx, PartFinalize, "")
+	defer func() { end(err) }()
+	if err := d.engine.confirm(ctx, j); err != nil {
+		return err
+	}
+	err = dst.Commit(ctx, sum)
+	if _, is := outstanding(err); is {
+		j.handedOver(sum[:])
+	}
+	return atStep(stepCommit, err)
 }

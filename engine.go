@@ -59,6 +59,8 @@ type engine struct {
 
 	away atomic.Bool // outcomes cannot be written just now
 
+	unobserve func() // the Observer's, or nil; called at the end
+
 	mu      sync.Mutex // guards running
 	running map[*job]struct{}
 }
@@ -117,6 +119,9 @@ func (e *engine) start(ctx context.Context) {
 		e.buffers.close()
 		unhook()
 		e.cutOff(errCutOff)
+		if e.unobserve != nil {
+			e.unobserve()
+		}
 	}()
 }
 
@@ -240,8 +245,10 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 		return 0
 	}
 	for i := range claimed {
-		j := newJob(e.cut, &claimed[i], asked)
-		j.partner = e.partners.acquire(j.file.ConnectorID)
+		p := e.partners.acquire(claimed[i].ConnectorID)
+		observed, by := e.claimed(&claimed[i], p.info.URL)
+		j := newJob(observed, &claimed[i], asked)
+		j.partner, j.watched = p, by
 		if probe {
 			j.probe = j.partner.breaker.begin()
 		}
@@ -297,6 +304,7 @@ func (e *engine) run(j *job) {
 	e.settle(j, err)
 	e.report(j, err)
 	e.partners.release(j.partner)
+	j.ran()
 	e.outcomes <- j
 }
 

@@ -27,6 +27,8 @@ type job struct {
 	halt          context.CancelCauseFunc
 	stop          chan struct{} // closed: end at a window's end
 
+	watched watched // for who observes the attempt
+
 	mu       sync.Mutex // guards the fields below
 	state    store.State
 	wanted   store.State // Paused or Cancelled, once a user wants that

@@ -282,7 +282,7 @@ func (ops *operations) wait() {
 var errNotBegun = &Error{Op: "begin", Code: TimeoutError, Err: errors.New("the client was shut down before it began")}
 
 // run does one operation. Listings end when the node stops; others, which are short, are not cut off then.
-func (ops *operations) run(o *operation, begun time.Time) error {
+func (ops *operations) run(o *operation, begun time.Time) (err error) {
 	e := ops.engine
 	select {
 	case ops.slots <- struct{}{}:
@@ -293,7 +293,11 @@ func (ops *operations) run(o *operation, begun time.Time) error {
 	if e.stopped() {
 		return errNotBegun
 	}
-	ctx, cancel := context.WithDeadline(e.cut, begun.Add(operationTime))
+	ctx, end := e.cfg.observe(e.cut, Activity{
+		Kind: ActivityOperation, Name: string(o.spec.Kind), ConnectorID: o.partner.id, URL: o.partner.info.URL,
+	})
+	defer func() { end(err) }()
+	ctx, cancel := context.WithDeadline(ctx, begun.Add(operationTime))
 	defer cancel()
 	if o.spec.Kind == RemoteList {
 		defer context.AfterFunc(e.house, cancel)()

@@ -21,6 +21,7 @@ type partner struct {
 	breaker  *breaker
 	share    *buffers // all revisions of a connector have the same
 	deleted  bool
+	sessions atomic.Int64 // open just now
 
 	mu      sync.Mutex // guards users, retired
 	users   int        // files and operations

@@ -73,9 +73,11 @@ func (d *delivery) origin() Origin {
 }
 
 // askReceipt asks for the partner's word on a file that was handed over by an earlier attempt.
-func (d *delivery) askReceipt() error {
+func (d *delivery) askReceipt() (err error) {
 	j, last := d.job, d.job.last
-	if err := d.remote.connect(j.moving); err != nil {
+	ctx, end := j.enter(j.moving, PartReceipt, "")
+	defer func() { end(err) }()
+	if err := d.remote.connect(ctx); err != nil {
 		return err
 	}
 	j.asks()
@@ -87,7 +89,7 @@ func (d *delivery) askReceipt() error {
 	}
 	o := d.options(last.Window, last.Sink)
 	o.Key = deliveryKey(&j.file.File, last.Identity)
-	return atStep(stepReceipt, r.Receipt(j.moving, j.file.TargetPath, o))
+	return atStep(stepReceipt, r.Receipt(ctx, j.file.TargetPath, o))
 }
 
 // report tells the connector of a file that failed for good.

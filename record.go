@@ -113,6 +113,7 @@ func (e *engine) write(batch []entry) {
 	verdicts, err := e.update(changes)
 	var ended []*job
 	for i, b := range batch {
+		b.job.observeProgress()
 		switch {
 		case err != nil:
 			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
@@ -142,6 +143,9 @@ func (e *engine) write(batch []entry) {
 func (e *engine) remove(jobs []*job) {
 	if len(jobs) == 0 {
 		return
+	}
+	for _, j := range jobs {
+		j.observeEnd()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -22,12 +22,14 @@ type spec struct {
 	Verify        Verify    `json:"verify,omitempty"`
 	FailIfChanged bool      `json:"failIfChanged,omitempty"`
 
+	Trace string `json:"trace,omitempty"` // Observer.Carry
+
 	Headers  []CustomHTTPHeader `json:"headers,omitempty"`
 	Received *received          `json:"received,omitempty"` // the file came by itself, and this became of it
 }
 
-func newTransfer(in *StartFileTransferInput) (store.Transfer, error) {
-	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders})
+func newTransfer(in *StartFileTransferInput, trace string) (store.Transfer, error) {
+	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders, Trace: trace})
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}

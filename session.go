@@ -10,7 +10,8 @@ import (
 type session struct {
 	engine  *engine
 	partner *partner
-	probe   int // the number of the probe that it is for, or 0
+	watched *watched // for who observes the attempt that it is for, or nil
+	probe   int      // the number of the probe that it is for, or 0
 	remote  Remote
 	failed  bool // to connect
 }
@@ -40,12 +41,15 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
 	}
+	ctx, end := s.watched.enter(ctx, PartConnect, "")
+	defer func() { end(err) }()
 	s.remote, err = s.partner.conn.Connect(ctx)
 	s.engine.noteConnection(ctx, s.partner, s.probe, err)
 	if err != nil {
 		s.remote, s.failed = nil, true
 		return stepError{stepConnect, err}
 	}
+	s.partner.sessions.Add(1)
 	return nil
 }
 
@@ -60,6 +64,7 @@ func (s *session) close() error {
 	if s.remote == nil {
 		return nil
 	}
+	s.partner.sessions.Add(-1)
 	return s.remote.Close()
 }
 

@@ -96,7 +96,10 @@ func (e *engine) sweepFile(ctx context.Context, f *store.File, later *sweepTurns
 	}
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
-	if err := guarded(func() error { return e.removeLitter(ctx, f, &last) }); err != nil {
+	ctx, end := e.cfg.observe(ctx, Activity{Kind: ActivitySweep, ConnectorID: f.ConnectorID, TransferID: f.TransferID})
+	err := guarded(func() error { return e.removeLitter(ctx, f, &last) })
+	end(err)
+	if err != nil {
 		later.failed(side)
 		e.cfg.Logger.Warn("could not sweep what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath, "error", err)
 		return false

@@ -42,6 +42,9 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Observer != nil {
+		cfg.Store = observedStore{cfg.Store, cfg.Observer}
+	}
 	return &Client{cfg: cfg, engine: newEngine(cfg)}, nil
 }
 
@@ -54,6 +57,9 @@ func (c *Client) Start(ctx context.Context) error {
 		return errors.New("transfer: Client was started or shut down before (make another with New)")
 	}
 	c.started = true
+	if o := c.cfg.Observer; o != nil {
+		c.engine.unobserve = o.Started(c)
+	}
 	c.engine.start(ctx)
 	return nil
 }
@@ -148,6 +154,14 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if err := c.validateStart(in); err != nil {
 		return nil, err
 	}
+	ctx, end := c.cfg.observe(ctx, submission(in))
+	out, err := c.submit(ctx, in)
+	end(err)
+	return out, err
+}
+
+// submit stores a transfer whose request is in order.
+func (c *Client) submit(ctx context.Context, in *StartFileTransferInput) (*StartFileTransferOutput, error) {
 	info, err := c.connectorInfo(ctx, in.ConnectorID)
 	if err != nil {
 		return nil, err
@@ -160,7 +174,7 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
 	}
-	t, err := newTransfer(in)
+	t, err := newTransfer(in, c.cfg.carried(ctx))
 	if err != nil {
 		return nil, &InternalServiceError{Message: err.Error(), Err: err}
 	}
