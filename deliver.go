@@ -166,9 +166,9 @@ func (d *delivery) resume() (Sink, error) {
 	switch code := CodeOf(err); {
 	case code == "":
 		d.job.isSure() // a temporary file that is there was not published
-		d.engine.cfg.Logger.Info("file goes on", d.attrs("rank", d.at.rank, "bytes", d.at.offset)...)
+		d.engine.cfg.Logger.InfoContext(d.job.ctx, "file goes on", d.attrs("rank", d.at.rank, "bytes", d.at.offset)...)
 	case code == CheckpointLost, code == FileExists && d.job.doubts():
-		d.engine.cfg.Logger.Warn("file cannot go on where it stopped", d.attrs("rank", d.at.rank, "error", err)...)
+		d.engine.cfg.Logger.WarnContext(d.job.ctx, "file cannot go on where it stopped", d.attrs("rank", d.at.rank, "error", err)...)
 		return nil, nil
 	}
 	return dst, err

@@ -299,7 +299,8 @@ func (e *engine) run(j *job) {
 	}
 	var p *panicError
 	if errors.As(err, &p) {
-		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
+		e.cfg.Logger.ErrorContext(j.ctx, "panic while moving a file", "file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID,
+			"attempt", j.file.Attempts, "panic", p.value, "stack", string(p.stack))
 	}
 	e.settle(j, err)
 	e.report(j, err)

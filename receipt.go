@@ -109,7 +109,7 @@ func (e *engine) report(j *job, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), cleanupTimeout)
 	defer cancel()
 	if err := guarded(func() error { return r.ReportFailure(ctx, f) }); err != nil {
-		e.cfg.Logger.Warn("could not report a failed file", "file", f.FileID, "transfer", f.TransferID, "error", err)
+		e.cfg.Logger.WarnContext(j.ctx, "could not report a failed file", "file", f.FileID, "transfer", f.TransferID, "connector", f.ConnectorID, "attempt", f.Attempt, "error", err)
 	}
 }
 

@@ -125,7 +125,8 @@ func (e *engine) write(batch []entry) {
 			b.job.renewed(asked)
 			b.job.want(store.Cancelled)
 		case verdicts[i] != nil:
-			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
+			e.cfg.Logger.WarnContext(b.job.ctx, "lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID,
+				"connector", b.job.file.ConnectorID, "attempt", b.job.file.Attempts, "error", verdicts[i])
 			b.job.loseLease()
 		case b.change.State == store.Running:
 			b.job.renewed(asked)
@@ -189,23 +190,23 @@ func (e *engine) logOutcome(j *job, c store.Change) {
 	if c.State == store.Failed || c.State == store.Waiting {
 		level = slog.LevelWarn
 	}
-	if !e.cfg.Logger.Enabled(context.Background(), level) {
+	if !e.cfg.Logger.Enabled(j.ctx, level) {
 		return // without making up what it would say
 	}
 	attrs := []any{"file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID, "source", j.file.SourcePath,
 		"target", j.file.TargetPath, "bytes", c.Offset, "attempt", j.file.Attempts}
 	switch c.State {
 	case store.Done:
-		e.cfg.Logger.Info("file delivered", append(attrs, "skipped", c.Skipped)...)
+		e.cfg.Logger.InfoContext(j.ctx, "file delivered", append(attrs, "skipped", c.Skipped)...)
 	case store.Failed:
-		e.cfg.Logger.Warn("file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+		e.cfg.Logger.WarnContext(j.ctx, "file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	case store.Waiting:
 		if c.Code == "" {
-			e.cfg.Logger.Info("file was handed over, and its receipt is awaited", append(attrs, "delay", c.Delay)...)
+			e.cfg.Logger.InfoContext(j.ctx, "file was handed over, and its receipt is awaited", append(attrs, "delay", c.Delay)...)
 			return
 		}
-		e.cfg.Logger.Warn("file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+		e.cfg.Logger.WarnContext(j.ctx, "file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	default:
-		e.cfg.Logger.Info("file interrupted", attrs...)
+		e.cfg.Logger.InfoContext(j.ctx, "file interrupted", attrs...)
 	}
 }

@@ -101,11 +101,11 @@ func (e *engine) sweepFile(ctx context.Context, f *store.File, later *sweepTurns
 	end(err)
 	if err != nil {
 		later.failed(side)
-		e.cfg.Logger.Warn("could not sweep what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath, "error", err)
+		e.cfg.Logger.Warn("could not sweep what a file has left behind", "file", f.ID, "transfer", f.TransferID, "connector", f.ConnectorID, "target", f.TargetPath, "error", err)
 		return false
 	}
 	later.succeeded(side)
-	e.cfg.Logger.Info("swept what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath)
+	e.cfg.Logger.Info("swept what a file has left behind", "file", f.ID, "transfer", f.TransferID, "connector", f.ConnectorID, "target", f.TargetPath)
 	return true
 }
 

@@ -49,7 +49,7 @@ func (d *delivery) publishedBefore() (found bool, err error) {
 		return false, stepError{stepRead, err}
 	}
 	if bytes.Equal(ours, theirs) {
-		d.engine.cfg.Logger.Info("file was published by an earlier attempt", d.attrs()...)
+		d.engine.cfg.Logger.InfoContext(d.job.ctx, "file was published by an earlier attempt", d.attrs()...)
 		j.found(ours, d.info.Size, windowFor(d.info.Size, d.engine.cfg.WindowSize))
 		d.discardRest(ctx)
 		return true, nil
