@@ -42,6 +42,7 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cfg.Logger = cfg.Logger.With("node", cfg.Name)
 	if cfg.Observer != nil {
 		cfg.Store = observedStore{cfg.Store, cfg.Observer}
 	}

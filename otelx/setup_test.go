@@ -45,7 +45,7 @@ func setup(t *testing.T, cfg otelx.Config, change ...func(*transfer.Config)) *ri
 	require.NoError(t, err)
 	c := transfer.Config{
 		Storage: r.local, Store: r.store, Connectors: map[string]transfer.Connector{"acme": pooled{r.partner}},
-		Observer: r.observer, PollInterval: time.Millisecond, WindowSize: 1000, MemoryBudget: 100_000,
+		Observer: r.observer, PollInterval: time.Millisecond, WindowSize: 1000, WindowsPerFile: 1, MemoryBudget: 100_000,
 		Retry: transfer.RetryPolicy{MaxAttempts: 2, FirstDelay: time.Millisecond},
 	}
 	for _, f := range change {
@@ -71,6 +71,8 @@ func (r *rig) run(ctx context.Context, in transfer.StartFileTransferInput) strin
 	require.NoError(r.t, err)
 	_, err = r.client.Wait(r.t.Context(), out.TransferID)
 	require.NoError(r.t, err)
+	told := func() bool { return r.client.NodeStats().Running == 0 } // the observer is told after the store
+	require.Eventually(r.t, told, 10*time.Second, time.Millisecond)
 	return out.TransferID
 }
 

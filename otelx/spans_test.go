@@ -22,7 +22,9 @@ import (
 
 // tree draws spans, each below its parent.
 func tree(spans tracetest.SpanStubs) string {
-	slices.SortStableFunc(spans, func(a, b tracetest.SpanStub) int { return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(spans, func(a, b tracetest.SpanStub) int {
+		return cmp.Or(a.StartTime.Compare(b.StartTime), cmp.Compare(a.Name, b.Name))
+	})
 	var b strings.Builder
 	var draw func(parent trace.SpanID, depth int)
 	draw = func(parent trace.SpanID, depth int) {
