@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,9 @@ func (e *engine) claimed(f *store.Claimed, url string) (context.Context, watched
 	var request struct {
 		Trace string `json:"trace"`
 	}
-	_ = json.Unmarshal(f.Spec, &request) // what is wrong with it is found out later
+	if bytes.Contains(f.Spec, []byte(`"trace"`)) {
+		_ = json.Unmarshal(f.Spec, &request) // what is wrong with it is found out later
+	}
 	ctx, by := e.cfg.Observer.Claimed(e.cut, Attempt{
 		TransferID: f.TransferID, FileID: f.ID, ConnectorID: f.ConnectorID, URL: url, FollowID: f.FollowID, RuleName: f.RuleName,
 		Direction: f.Direction, SourcePath: f.SourcePath, TargetPath: f.TargetPath, Number: f.Attempts,

@@ -17,7 +17,7 @@ func (o *Observer) Begin(ctx context.Context, a transfer.Activity) (context.Cont
 	began := time.Now()
 	if a.Kind == transfer.ActivityStore {
 		return ctx, func(err error) {
-			o.storeCalls.Record(ctx, time.Since(began).Seconds(), o.sets.of(labels{store: a.Name, errorType: storeError(err)}))
+			o.storeCalls.Record(ctx, time.Since(began).Seconds(), o.sets.of(labels{store: a.Name, errorType: storeError(err)}).record...)
 		}
 	}
 	ctx, span := o.tracer.Start(ctx, spanName(&a), trace.WithTimestamp(began), trace.WithSpanKind(spanKinds[a.Kind]),
@@ -61,12 +61,12 @@ func (o *Observer) measure(ctx context.Context, a *transfer.Activity, took time.
 	switch a.Kind {
 	case transfer.ActivitySubmit:
 		l.errorType = submitError(err)
-		o.submitted.Add(ctx, int64(a.Files), o.sets.of(l))
+		o.submitted.Add(ctx, int64(a.Files), o.sets.of(l).add...)
 	case transfer.ActivityOperation:
 		l.operation = a.Name
-		o.operations.Record(ctx, took.Seconds(), o.sets.of(l))
+		o.operations.Record(ctx, took.Seconds(), o.sets.of(l).record...)
 	case transfer.ActivitySweep:
-		o.swept.Add(ctx, 1, o.sets.of(l))
+		o.swept.Add(ctx, 1, o.sets.of(l).add...)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -17,13 +16,13 @@ import (
 
 // attempt is an attempt at a file that is under way.
 type attempt struct {
-	o         *Observer
-	span      trace.Span
-	began     time.Time
-	server    string // URL
-	connector string
-	direction string
-	io        metric.MeasurementOption
+	o      *Observer
+	span   trace.Span
+	traced bool            // the span is recorded
+	ctx    context.Context // of measurements: with the span, which may become their exemplar
+	began  time.Time
+	server string // URL
+	sets   *routeSets
 }
 
 // Carry returns the span of ctx as text.
@@ -40,27 +39,26 @@ func (o *Observer) Carry(ctx context.Context) string {
 // Claimed begins the span of an attempt.
 func (o *Observer) Claimed(ctx context.Context, a transfer.Attempt) (context.Context, transfer.AttemptObserver) {
 	began := time.Now()
-	options := []trace.SpanStartOption{
-		trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(o.cfg.Attributes...),
-		trace.WithAttributes(transferID.String(a.TransferID), fileID.Int64(a.FileID), connectorID.String(a.ConnectorID), direction.String(directions[a.Direction])),
-	}
+	at := o.sets.route(route{a.ConnectorID, directions[a.Direction]})
 	ctx, from := o.extract(ctx, a.Trace)
+	options := []trace.SpanStartOption{
+		trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(transferID.String(a.TransferID), fileID.Int64(a.FileID), connectorID.String(a.ConnectorID), direction.String(at.direction)),
+	}
 	if !o.cfg.SameTrace {
 		options = append(options, trace.WithNewRoot())
 		if from.IsValid() {
 			options = append(options, trace.WithLinks(trace.Link{SpanContext: from}))
 		}
 	}
-	ctx, span := o.tracer.Start(ctx, "transfer "+directions[a.Direction], options...)
-	if span.IsRecording() {
+	ctx, span := o.tracer.Start(ctx, "transfer "+at.direction, options...)
+	traced := span.IsRecording()
+	if traced {
 		span.SetAttributes(o.about(&a)...)
 	}
-	at := labels{connector: a.ConnectorID, direction: directions[a.Direction]}
-	io := o.sets.of(at)
-	o.waited.Record(ctx, a.Waited.Seconds(), io)
-	return ctx, &attempt{
-		o: o, span: span, began: began, server: a.URL, connector: at.connector, direction: at.direction, io: io,
-	}
+	o.waited.Record(ctx, a.Waited.Seconds(), at.plain.record...)
+	seen := trace.ContextWithSpan(context.Background(), span)
+	return ctx, &attempt{o: o, span: span, traced: traced, ctx: seen, began: began, server: a.URL, sets: at}
 }
 
 // extract returns ctx with what Carry has written, and the span that it speaks of. What cannot be read is nothing.
@@ -75,7 +73,8 @@ func (o *Observer) extract(ctx context.Context, text string) (context.Context, t
 
 // about is what is known of an attempt when it begins.
 func (o *Observer) about(a *transfer.Attempt) []attribute.KeyValue {
-	attrs := append(server(a.URL), followID.String(a.FollowID), attemptNumber.Int(a.Number), queueWait.Float64(a.Waited.Seconds()))
+	attrs := append(server(a.URL), o.cfg.Attributes...)
+	attrs = append(attrs, followID.String(a.FollowID), attemptNumber.Int(a.Number), queueWait.Float64(a.Waited.Seconds()))
 	if a.RuleName != "" {
 		attrs = append(attrs, ruleName.String(a.RuleName))
 	}
@@ -85,28 +84,43 @@ func (o *Observer) about(a *transfer.Attempt) []attribute.KeyValue {
 	return attrs
 }
 
-// Begin begins the span of a part.
+// Begin begins the span of a part. Parts of an attempt that is not recorded have none.
 func (a *attempt) Begin(ctx context.Context, p transfer.Part, name string) (context.Context, func(error)) {
 	began := time.Now()
-	options := []trace.SpanStartOption{trace.WithTimestamp(began), trace.WithAttributes(a.o.cfg.Attributes...)}
-	if p == transfer.PartConnect || p == transfer.PartReceipt {
-		options = append(options, trace.WithSpanKind(trace.SpanKindClient))
+	if !a.traced {
+		return ctx, func(err error) { a.measurePart(p, time.Since(began), err) }
 	}
-	ctx, span := a.o.tracer.Start(ctx, string(p), options...)
-	if span.IsRecording() {
-		if p == transfer.PartConnect {
-			span.SetAttributes(server(a.server)...)
-		}
-		if name != "" {
-			span.SetAttributes(taskName.String(name))
-		}
-	}
+	ctx, span := a.startPart(ctx, p, name, began)
 	return ctx, func(err error) {
 		ended := time.Now()
-		l := labels{connector: a.connector, direction: a.direction, phase: string(p), errorType: string(transfer.CodeOf(err))}
-		a.o.phaseTook.Record(ctx, ended.Sub(began).Seconds(), a.o.sets.of(l))
+		a.measurePart(p, ended.Sub(began), err)
 		a.o.end(span, err, ended)
 	}
+}
+
+func (a *attempt) startPart(ctx context.Context, p transfer.Part, name string, began time.Time) (context.Context, trace.Span) {
+	kind := trace.SpanKindInternal
+	if p == transfer.PartConnect || p == transfer.PartReceipt {
+		kind = trace.SpanKindClient
+	}
+	ctx, span := a.o.tracer.Start(ctx, string(p), trace.WithTimestamp(began), trace.WithSpanKind(kind), trace.WithAttributes(a.o.cfg.Attributes...))
+	if kind == trace.SpanKindClient {
+		span.SetAttributes(server(a.server)...)
+	}
+	if name != "" {
+		span.SetAttributes(taskName.String(name))
+	}
+	return ctx, span
+}
+
+func (a *attempt) measurePart(p transfer.Part, took time.Duration, err error) {
+	measured := a.sets.phases[p]
+	if err != nil || measured == nil {
+		measured = a.o.sets.of(labels{
+			connector: a.sets.connector, direction: a.sets.direction, phase: string(p), errorType: string(transfer.CodeOf(err)),
+		})
+	}
+	a.o.phaseTook.Record(a.ctx, took.Seconds(), measured.record...)
 }
 
 // end ends the span of something that may have failed.
@@ -124,13 +138,13 @@ func (o *Observer) end(span trace.Span, err error, at time.Time) {
 
 // Moved counts bytes.
 func (a *attempt) Moved(bytes int64) {
-	a.o.moved.Add(trace.ContextWithSpan(context.Background(), a.span), bytes, a.io)
+	a.o.moved.Add(a.ctx, bytes, a.sets.plain.add...)
 }
 
 // End ends the span and counts the attempt.
 func (a *attempt) End(r transfer.AttemptResult) {
 	a.measure(&r)
-	if a.span.IsRecording() {
+	if a.traced {
 		a.span.SetAttributes(outcome.String(string(r.Outcome)), fileSize.Int64(r.Size), bytesMoved.Int64(r.Bytes))
 		if r.Delay > 0 {
 			a.span.SetAttributes(retryDelay.Float64(r.Delay.Seconds()))
@@ -160,19 +174,21 @@ func cause(f store.Failure) string {
 }
 
 func (a *attempt) measure(r *transfer.AttemptResult) {
-	o, ctx := a.o, trace.ContextWithSpan(context.Background(), a.span)
-	l := labels{connector: a.connector, direction: a.direction, outcome: string(r.Outcome)}
-	o.attemptTook.Record(ctx, r.Ended.Sub(a.began).Seconds(), o.sets.of(l))
-	if r.Outcome.Final() {
-		o.fileTook.Record(ctx, r.Since.Seconds(), o.sets.of(l))
-	}
+	o, at := a.o, a.sets.outcomes[r.Outcome]
+	o.attemptTook.Record(a.ctx, r.Ended.Sub(a.began).Seconds(), at.record...)
 	if r.Outcome == transfer.OutcomeCompleted {
-		o.fileSize.Record(ctx, r.Size, a.io)
+		o.fileSize.Record(a.ctx, r.Size, a.sets.plain.record...)
 	}
-	l.code, l.errorType = r.Failure.Code, cause(r.Failure)
-	failed := o.sets.of(l)
-	o.attempts.Add(ctx, 1, failed)
+	counted := at
+	if r.Failure != (store.Failure{}) {
+		counted = o.sets.of(labels{
+			connector: a.sets.connector, direction: a.sets.direction, outcome: string(r.Outcome),
+			code: r.Failure.Code, errorType: cause(r.Failure),
+		})
+	}
+	o.attempts.Add(a.ctx, 1, counted.add...)
 	if r.Outcome.Final() {
-		o.finished.Add(ctx, 1, failed)
+		o.fileTook.Record(a.ctx, r.Since.Seconds(), at.record...)
+		o.finished.Add(a.ctx, 1, counted.add...)
 	}
 }

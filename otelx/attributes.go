@@ -3,11 +3,8 @@ package otelx
 import (
 	"net/url"
 	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 
 	"github.com/seed62b9dc43/transfer/store"
 )
@@ -63,52 +60,6 @@ func server(location string) (attrs []attribute.KeyValue) {
 	}
 	if port, err := strconv.Atoi(u.Port()); err == nil {
 		attrs = append(attrs, serverPort.Int(port))
-	}
-	return attrs
-}
-
-// labels are the attributes of a measurement; those that are empty are left out.
-type labels struct {
-	connector, direction, outcome, phase, operation, store, code, errorType string
-}
-
-// mostSets is how many sets of attributes are kept. What comes beyond is made each time.
-const mostSets = 10_000
-
-// sets keeps the attributes of measurements, which cost more than the measurement to make.
-type sets struct {
-	always []attribute.KeyValue
-	known  sync.Map // labels → metric.MeasurementOption
-	count  atomic.Int64
-}
-
-func (s *sets) of(l labels) metric.MeasurementOption {
-	if known, ok := s.known.Load(l); ok {
-		return known.(metric.MeasurementOption)
-	}
-	made := s.with(l.attributes()...)
-	if s.count.Add(1) <= mostSets {
-		s.known.Store(l, made)
-	}
-	return made
-}
-
-// with makes a set of attrs and those that always come.
-func (s *sets) with(attrs ...attribute.KeyValue) metric.MeasurementOption {
-	return metric.WithAttributeSet(attribute.NewSet(append(attrs, s.always...)...))
-}
-
-func (l labels) attributes() (attrs []attribute.KeyValue) {
-	for _, a := range [...]struct {
-		key   attribute.Key
-		value string
-	}{
-		{connectorID, l.connector}, {direction, l.direction}, {outcome, l.outcome}, {phase, l.phase}, {operationName, l.operation},
-		{storeOperation, l.store}, {failureCode, l.code}, {errorType, l.errorType},
-	} {
-		if a.value != "" {
-			attrs = append(attrs, a.key.String(a.value))
-		}
 	}
 	return attrs
 }

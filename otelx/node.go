@@ -38,8 +38,8 @@ func (o *Observer) Started(c *transfer.Client) (stopped func()) {
 
 func (n *node) observe(ctx context.Context, to metric.Observer) error {
 	stats := n.client.NodeStats()
-	to.ObserveInt64(n.o.memory, stats.MemoryUsed, n.o.sets.of(labels{}))
-	to.ObserveInt64(n.o.memoryBudget, stats.MemoryBudget, n.o.sets.of(labels{}))
+	to.ObserveInt64(n.o.memory, stats.MemoryUsed, n.o.sets.of(labels{}).option)
+	to.ObserveInt64(n.o.memoryBudget, stats.MemoryBudget, n.o.sets.of(labels{}).option)
 	for i := range stats.Connectors {
 		n.observeConnector(to, &stats.Connectors[i])
 	}
@@ -90,7 +90,7 @@ func (n *node) observeQueue(ctx context.Context, to metric.Observer, connector s
 		return err
 	}
 	l := labels{connector: connector}
-	to.ObserveFloat64(n.o.queueAge, stats.Oldest.Seconds(), n.o.sets.of(l))
+	to.ObserveFloat64(n.o.queueAge, stats.Oldest.Seconds(), n.o.sets.of(l).option)
 	for state, count := range stats.Files {
 		to.ObserveInt64(n.o.queueDepth, count, n.o.sets.with(append(l.attributes(), fileState.String(strings.ToLower(state.String())))...))
 	}

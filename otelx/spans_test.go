@@ -47,7 +47,7 @@ func tree(spans tracetest.SpanStubs) string {
 func value(s tracetest.SpanStub, key attribute.Key) string {
 	for _, a := range s.Attributes {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
@@ -179,7 +179,7 @@ func TestSpansAreInTheManual(t *testing.T) {
 	ctx, attempt := r.observer.Claimed(context.Background(), transfer.Attempt{URL: "sftp://h:22", RuleName: "r", Direction: store.Send})
 	_, end := attempt.Begin(ctx, transfer.PartTask, "gunzip")
 	end(nil)
-	attempt.End(transfer.AttemptResult{Delay: 1, Failure: store.Failure{Code: "X", Message: "y"}})
+	attempt.End(transfer.AttemptResult{Outcome: transfer.OutcomeRetry, Delay: 1, Failure: store.Failure{Code: "X", Message: "y"}})
 	_, end = r.observer.Begin(ctx, transfer.Activity{Kind: transfer.ActivitySubmit, TransferID: "t", Direction: store.Send, URL: "sftp://h:22"})
 	end(nil)
 	for _, s := range r.finished() {

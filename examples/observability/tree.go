@@ -55,7 +55,7 @@ func about(s sdktrace.ReadOnlySpan) string {
 	for _, a := range s.Attributes() {
 		switch a.Key {
 		case "transfer.outcome", "transfer.io", "error.type":
-			fmt.Fprintf(&b, " %s=%s", a.Key, a.Value.Emit())
+			fmt.Fprintf(&b, " %s=%s", a.Key, a.Value.String())
 		}
 	}
 	if len(s.Links()) > 0 {
