@@ -20,12 +20,17 @@ func (o CreateOptions) check() error {
 		return wrong("Size is %d (must not be negative)", o.Size)
 	case o.WindowSize < 1:
 		return wrong("WindowSize is %d (must be at least 1)", o.WindowSize)
-	case len(o.Key) < 16 || len(o.Key) > 64 || strings.Trim(o.Key, "0123456789abcdef") != "":
+	case !validKey(o.Key):
 		return wrong("Key is %q (must be 16 to 64 characters of 0-9a-f)", o.Key)
 	case !o.Overwrite.valid():
 		return wrong("Overwrite is %q (try OverwriteReplace)", o.Overwrite)
 	}
 	return nil
+}
+
+// validKey reports whether a delivery may have this Key.
+func validKey(key string) bool {
+	return len(key) >= 16 && len(key) <= 64 && strings.Trim(key, "0123456789abcdef") == ""
 }
 
 // arrived knows which windows of a file are there.

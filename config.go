@@ -136,6 +136,7 @@ func (c Config) withDefaults() Config {
 		c.Name = nodeName()
 	}
 	c.Connectors, c.Protocols = maps.Clone(c.Connectors), maps.Clone(c.Protocols)
+	c.Rules = maps.Clone(c.Rules)
 	if c.Secrets == nil {
 		c.Secrets = noSecrets{}
 	}
@@ -183,6 +184,7 @@ func (c Config) validate() error {
 		wrong(c.Protocols[scheme] == nil, "Protocols[%q] is nil (try sftpx.Protocol)", scheme)
 		wrong(!validScheme(scheme), "Protocols has the scheme %q (use lower case letters and digits, such as sftp)", scheme)
 	}
+	c.checkRules(wrong)
 	wrong(c.MaxPaths < -1, "MaxPaths is %d (use 1 or more, 0 for %d, -1 for no limit)", c.MaxPaths, defaultMaxPaths)
 	wrong(c.MaxFiles < 0, "MaxFiles is %d (use 1 or more, or 0 for %d)", c.MaxFiles, defaultMaxFiles)
 	wrong(c.WindowSize < 0 || c.WindowSize > maxWindowSize, "WindowSize is %d (use 1 to %d bytes, or 0 for %d)", c.WindowSize, maxWindowSize, defaultWindowSize)

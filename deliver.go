@@ -3,7 +3,6 @@ package transfer
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -29,15 +28,10 @@ type delivery struct {
 
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	f := &j.file.File
-	d := &delivery{engine: e, job: j, remote: &session{engine: e, partner: j.partner, watched: &j.watched, probe: j.probe}}
-	if err := json.Unmarshal(j.file.Spec, &d.request); err != nil {
-		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
-	}
-	j.failIfChanged = d.request.FailIfChanged
+	d := &delivery{engine: e, job: j, request: j.request, remote: &session{engine: e, partner: j.partner, watched: &j.watched, probe: j.probe}}
 	defer func() { _ = d.remote.close() }()
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
-	if f.Direction == store.Retrieve {
+	if j.file.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from
 	}
 	defer d.closeSource()
@@ -67,15 +61,15 @@ func (e *engine) deliver(j *job) (err error) {
 
 // open pins the source.
 func (d *delivery) open() (err error) {
-	ctx, end := d.job.enter(d.job.moving, PartOpen, "")
+	ctx, end := d.job.part(d.job.moving, PartOpen, "")
 	defer func() { end(err) }()
-	src, err := d.from.Open(ctx, d.job.file.SourcePath)
+	src, err := d.from.Open(ctx, d.job.sourcePath())
 	if err != nil {
 		return atStep(stepOpen, err)
 	}
 	d.src, d.info = src, src.Info()
 	d.identity = d.info.Identity()
-	d.job.sized(d.info.Size)
+	d.job.pinned(d.info.Size, d.identity)
 	return nil
 }
 
@@ -114,7 +108,7 @@ func (d *delivery) run() error {
 
 // target begins the target or goes on with it, unless an earlier attempt has published it.
 func (d *delivery) target() (dst Sink, found bool, err error) {
-	_, end := d.job.enter(d.job.moving, PartCreate, "")
+	_, end := d.job.part(d.job.moving, PartCreate, "")
 	defer func() { end(err) }()
 	dst, err = d.resume()
 	if err == nil && dst == nil {
@@ -259,7 +253,7 @@ func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
 
 // data brings the windows over.
 func (d *delivery) data(c *copier) (sum [sha256.Size]byte, err error) {
-	ctx, end := d.job.enter(d.job.moving, PartData, "")
+	ctx, end := d.job.part(d.job.moving, PartData, "")
 	defer func() { end(err) }()
 	return c.run(ctx)
 }
@@ -267,7 +261,7 @@ func (d *delivery) data(c *copier) (sum [sha256.Size]byte, err error) {
 // commit publishes the file.
 func (d *delivery) commit(dst Sink, sum [sha256.Size]byte) (err error) {
 	j := d.job
-	ctx, end := j.enter(j.ctx, PartFinalize, "")
+	ctx, end := j.part(j.ctx, PartFinalize, "")
 	defer func() { end(err) }()
 	if err := d.engine.confirm(ctx, j); err != nil {
 		return err

@@ -127,7 +127,7 @@ func (d *Directory) Create(ctx context.Context, name string, o CreateOptions) (S
 
 func (d *Directory) sink(given, local string, o CreateOptions) *dirSink {
 	return &dirSink{
-		dir: d, path: given, name: local, temp: path.Join(path.Dir(local), ".transfer-"+o.Key+".part"), o: o,
+		dir: d, path: given, name: local, temp: path.Join(path.Dir(local), tempPrefix+o.Key+tempSuffix), o: o,
 		arrived: newArrived(o),
 	}
 }
@@ -220,7 +220,7 @@ func (d *Directory) failure(op, path string, err error) error {
 	switch {
 	case d.escapes != nil && errors.Is(err, d.escapes):
 		code = PathEscapes
-	case op != "open" && (code == FileNotFound || errors.Is(err, syscall.ENOTDIR)):
+	case op != "open" && op != "remove" && op != "move" && (code == FileNotFound || errors.Is(err, syscall.ENOTDIR)):
 		code = DirectoryNotFound
 	case errors.Is(err, syscall.ENOTDIR):
 		code = FileNotFound

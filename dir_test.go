@@ -49,8 +49,9 @@ func TestDirStorage(t *testing.T) {
 	t.Parallel()
 	d, path := newDir(t)
 	storagetest.Run(t, func(*testing.T) transfer.Storage { return d }, storagetest.Options{
-		Resume:    true,
-		Leftovers: func(t *testing.T) []string { return tree(t, path) },
+		Resume:      true,
+		Directories: true,
+		Leftovers:   func(t *testing.T) []string { return tree(t, path) },
 	})
 }
 

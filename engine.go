@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -39,6 +40,8 @@ type engine struct {
 	partners *partners
 
 	operations operations
+
+	startTransfer func(context.Context, *StartFileTransferInput) (*StartFileTransferOutput, error) // of the Client
 
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
@@ -314,30 +317,40 @@ func (e *engine) attempt(j *job) error {
 	if j.file.Wanted != 0 { // by a user, while the file was with a node that died
 		return errStopped
 	}
-	if j.partner.conn == nil {
+	if err := json.Unmarshal(j.file.Spec, &j.request); err != nil {
+		return &Error{Op: "decode request of", Path: j.file.TransferID, Code: InternalError, Err: err}
+	}
+	rule, err := e.ruleOf(&j.file.File, &j.request)
+	if err != nil {
+		return err
+	}
+	j.rule = rule
+	if j.chain.Failed != nil {
+		return errFailing
+	}
+	if j.partner.conn == nil && !j.chain.delivered() {
 		return j.partner.missing()
 	}
 	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && j.now().Sub(j.file.ReadyAt) > limit {
 		return stepError{stepQueue, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
 			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
 	}
-	if e.cfg.FileTimeout > 0 {
-		timer := time.AfterFunc(e.cfg.FileTimeout, func() {
-			j.cancel(&Error{Op: "move", Code: TimeoutError, Err: fmt.Errorf("it took longer than %v (Config.FileTimeout)", e.cfg.FileTimeout)})
-		})
-		defer timer.Stop()
-	}
-	return e.deliver(j)
+	defer e.limitTime(j)()
+	return e.perform(j)
 }
 
 // settle decides what becomes of a file after an attempt.
 func (e *engine) settle(j *job, err error) {
+	if errors.Is(err, errFailing) {
+		e.fail(j, store.Failure{})
+		return
+	}
 	if err == nil {
 		j.finish(store.Done, store.Failure{})
 		return
 	}
 	if interrupted(j, err) {
-		if j.isThere() && j.isWanted(store.Cancelled) { // too late: it is with the partner
+		if j.isThere() && j.isWanted(store.Cancelled) && !j.lacksTasks() { // too late: it is with the partner
 			j.finish(store.Done, store.Failure{})
 			return
 		}
@@ -357,7 +370,7 @@ func (e *engine) settle(j *job, err error) {
 		j.finish(store.Waiting, failure)
 		return
 	}
-	j.finish(store.Failed, failure)
+	e.fail(j, failure)
 }
 
 // interrupted reports whether an attempt ended before its time through nobody's fault.

@@ -72,7 +72,7 @@ func (c Code) Retryable() bool {
 	switch c {
 	case ConnectionError, TimeoutError, HostNotFound, ConnectionRefused, ConnectionLost, PartnerBusy, ConnectTimeout,
 		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError, UnableToResolveHostname,
-		UnableToConnect, HTTPServerError:
+		UnableToConnect, HTTPServerError, RuleNotFound, TaskFailed:
 		return true
 	}
 	return false
@@ -84,6 +84,7 @@ var publishedCodes = map[Code]Code{
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
 	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError,
+	RuleNotFound: InternalError, TaskFailed: InternalError, TaskInterrupted: InternalError,
 	HTTPServerError: HTTPErrorResponse, TLSCertificateRefused: UnableToConnect,
 }
 

@@ -21,6 +21,7 @@ const (
 	stepCommit  step = "finish target"
 	stepVerify  step = "verify target"
 	stepReceipt step = "await receipt"
+	stepTask    step = "run task"
 )
 
 // atTarget reports whether it is the target's side that failed.
@@ -50,6 +51,10 @@ func (e *engine) describe(f *store.File, err error) store.Failure {
 	at := stepError{step: "move"}
 	errors.As(err, &at)
 	code, detail := publish(f.Direction, at.step, CodeOf(err))
+	var task *taskError
+	if errors.As(err, &task) {
+		return store.Failure{Code: string(code), Detail: string(detail), Message: printable(task.Error())}
+	}
 	return store.Failure{Code: string(code), Detail: string(detail), Message: e.message(f, at.step, err)}
 }
 
@@ -66,6 +71,8 @@ func publish(d store.Direction, s step, cause Code) (code, detail Code) {
 		switch {
 		case s == stepConnect:
 			return ConnectionError, cause
+		case s == stepTask:
+			return cause, ""
 		case s == stepVerify:
 			return ReadFileError, cause
 		case s.atTarget():

@@ -14,18 +14,19 @@ import (
 
 // job is one leased file on this node.
 type job struct {
-	file          *store.Claimed
-	partner       *partner        // the file's connector, as it was when the file was claimed
-	last          *checkpoint     // of an earlier attempt, or nil
-	past          history         // what earlier attempts have left to be known
-	failIfChanged bool            // the source (a new version of it is no reason to begin anew)
-	probe         int             // the number of the probe that this is: it finds out whether the partner can be reached again
-	taken         time.Time       // when the file was claimed, by our clock
-	ctx           context.Context // ends when the file must be let go at once
-	cancel        context.CancelCauseFunc
-	moving        context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
-	halt          context.CancelCauseFunc
-	stop          chan struct{} // closed: end at a window's end
+	file    *store.Claimed
+	partner *partner        // the file's connector, as it was when the file was claimed
+	last    *checkpoint     // of an earlier attempt, or nil
+	past    history         // what earlier attempts have left to be known
+	request spec            // what was asked for; decoded by the attempt
+	rule    *Rule           // that the file is moved by, or nil
+	probe   int             // the number of the probe that this is: it finds out whether the partner can be reached again
+	taken   time.Time       // when the file was claimed, by our clock
+	ctx     context.Context // ends when the file must be let go at once
+	cancel  context.CancelCauseFunc
+	moving  context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
+	halt    context.CancelCauseFunc
+	stop    chan struct{} // closed: end at a window's end
 
 	watched watched // for who observes the attempt
 
@@ -49,6 +50,12 @@ type job struct {
 	sink     Sink  // asked for its checkpoint
 	offered  bool  // a change has that checkpoint
 	recorded bool  // and was written
+
+	chain        chainState // where in its rule's chains the file is; written by its worker alone
+	place        int        // grows with each change of chain
+	placeOffered int        // what a change has of it
+	placeKnown   int        // and was written
+	passed       bool       // this attempt has done a task, or delivered a file that has tasks after that
 }
 
 func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
@@ -59,6 +66,12 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	c := parseCheckpoint(f.Checkpoint)
 	j.taken, j.past = leased, c.history
 	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published
+	if c.Chain != nil {
+		j.chain = *c.Chain
+		j.chain.Task = max(0, j.chain.Task)
+		j.progress.Phase, j.progress.Task = j.chain.Phase, j.chain.Task
+		j.unsure = j.unsure && j.chain.Phase != store.PhaseBefore // nothing was moved yet
+	}
 	if c.usable() {
 		j.last = &c
 	}
@@ -75,6 +88,8 @@ type checkpoint struct {
 	Hash     []byte `json:"hash,omitempty"`   // state of the SHA-256 after Rank windows
 	Sink     []byte `json:"sink,omitempty"`   // the Sink's own
 	Awaits   bool   `json:"awaits,omitempty"` // the file was handed over, and Sink tells how to ask for the receipt
+
+	Chain *chainState `json:"chain,omitempty"` // of files of a rule, once they are in its chains
 
 	history
 }
@@ -104,7 +119,7 @@ func (c *checkpoint) usable() bool {
 }
 
 func (c checkpoint) text() []byte {
-	if c.Identity == "" && c.Ended == 0 {
+	if c.Identity == "" && c.Ended == 0 && c.Chain == nil {
 		return nil
 	}
 	text, _ := json.Marshal(c) // numbers, bytes and valid UTF-8
@@ -154,7 +169,8 @@ func (j *job) want(s store.State) {
 		j.halt(errWanted)
 		return
 	}
-	time.AfterFunc(haltAfter, func() { j.halt(errWanted) })
+	halt := j.halt
+	time.AfterFunc(haltAfter, func() { halt(errWanted) })
 }
 
 func (j *job) isWanted(states ...store.State) bool {
@@ -184,10 +200,11 @@ func (j *job) begin(size int64, identity string, window int64, at position, sink
 	j.setPosition(at)
 }
 
-func (j *job) sized(size int64) {
+// pinned notes which version of the source it is.
+func (j *job) pinned(size int64, identity string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.Size = size
+	j.progress.Size, j.identity = size, identity
 }
 
 func (j *job) moved(at position) {
@@ -277,6 +294,15 @@ func (j *job) makeCheckpoint() checkpoint {
 	return c
 }
 
+// chainLocked is where in its chains the file is, or nil where it is in none. It is called with mu locked.
+func (j *job) chainLocked() *chainState {
+	if j.chain.Phase == store.PhaseNone {
+		return nil
+	}
+	c := j.chain
+	return &c
+}
+
 // finish sets the outcome. A file that is not at its end takes down that this attempt is.
 func (j *job) finish(s store.State, f store.Failure) {
 	j.mu.Lock()
@@ -286,10 +312,11 @@ func (j *job) finish(s store.State, f store.Failure) {
 	switch {
 	case s == store.Done:
 		c = checkpoint{}
+		j.progress.Task = 0
 	case s.Final():
-		c.history = history{}
+		c.history, c.Chain = history{}, nil
 	default:
-		c.history = j.past
+		c.history, c.Chain = j.past, j.chainLocked()
 		c.Ended, c.Published, c.Best = j.file.Attempts, j.publish || j.unsure, max(j.past.Best, j.best)
 	}
 	j.progress.Checkpoint = c.text()
@@ -307,11 +334,11 @@ func (j *job) failed(v verdict) {
 // now is what the Store's clock shows, nearly: claiming has set UpdatedAt.
 func (j *job) now() time.Time { return j.file.UpdatedAt.Add(time.Since(j.taken)) }
 
-// cameFurther reports whether this attempt acknowledged more windows than all before.
+// cameFurther reports whether this attempt acknowledged more windows than all before, or has done a task.
 func (j *job) cameFurther() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.best > j.past.Best
+	return j.passed || j.best > j.past.Best
 }
 
 // doubts reports whether an earlier attempt may have published the file.
@@ -343,8 +370,10 @@ func (j *job) change(lease time.Duration) store.Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.state == store.Running {
-		j.progress.Checkpoint = j.makeCheckpoint().text()
-		j.offered = j.sink != nil
+		c := j.makeCheckpoint()
+		c.Chain = j.chainLocked()
+		j.progress.Checkpoint = c.text()
+		j.offered, j.placeOffered = j.sink != nil, j.place
 	}
 	return store.Change{
 		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,

@@ -12,7 +12,7 @@ import (
 func (j *job) renewed(asked time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.leased, j.recorded = asked, j.offered
+	j.leased, j.recorded, j.placeKnown = asked, j.offered, j.placeOffered
 	j.tell()
 }
 

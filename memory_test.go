@@ -14,7 +14,8 @@ func TestMemoryStorage(t *testing.T) {
 	t.Parallel()
 	m := transfer.NewMemory()
 	storagetest.Run(t, func(*testing.T) transfer.Storage { return m }, storagetest.Options{
-		Resume:    true,
+		Resume:      true,
+		Directories: true, Implied: true,
 		Leftovers: func(*testing.T) []string { return unfinished(m) },
 	})
 }

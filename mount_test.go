@@ -16,8 +16,9 @@ func TestMountStorage(t *testing.T) {
 	mounts, err := transfer.Mount(map[string]transfer.Storage{"/": transfer.NewMemory(), "/mounted": m})
 	require.NoError(t, err)
 	storagetest.Run(t, func(*testing.T) transfer.Storage { return mounts }, storagetest.Options{
-		Root:      "/mounted",
-		Resume:    true,
+		Root:        "/mounted",
+		Resume:      true,
+		Directories: true, Implied: true,
 		Leftovers: func(*testing.T) []string { return unfinished(m) },
 	})
 }

@@ -97,7 +97,7 @@ const (
 	PartVerify   Part = "verify"       // read the target back
 	PartAfter    Part = "after_tasks"  // the After of a Rule
 	PartOnError  Part = "error_tasks"  // the OnError of a Rule
-	PartTask     Part = "task"         // one task of a chain
+	PartTask     Part = "task"         // one task, in the part of its chain, although not under the context of that
 	PartReceipt  Part = "receipt"      // ask for the partner's word on what was handed over earlier
 )
 

@@ -17,8 +17,8 @@ import (
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
-// diary is an observer that writes everything down, but calls to the store.
-type diary struct {
+// chronicle is an observer that writes everything down, but calls to the store.
+type chronicle struct {
 	transfer.NoObserver
 
 	mu      sync.Mutex // guards the fields below
@@ -31,7 +31,7 @@ type diary struct {
 	clients int
 }
 
-func (d *diary) note(change int, format string, args ...any) {
+func (d *chronicle) note(change int, format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open += change
@@ -39,13 +39,13 @@ func (d *diary) note(change int, format string, args ...any) {
 }
 
 // told returns what was written down, and what is under way.
-func (d *diary) told() (lines []string, open int) {
+func (d *chronicle) told() (lines []string, open int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.lines), d.open
 }
 
-func (d *diary) Started(*transfer.Client) func() {
+func (d *chronicle) Started(*transfer.Client) func() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.clients++
@@ -56,13 +56,13 @@ func (d *diary) Started(*transfer.Client) func() {
 	}
 }
 
-func (d *diary) Carry(context.Context) string {
+func (d *chronicle) Carry(context.Context) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.trace
 }
 
-func (d *diary) Begin(ctx context.Context, a transfer.Activity) (context.Context, func(error)) {
+func (d *chronicle) Begin(ctx context.Context, a transfer.Activity) (context.Context, func(error)) {
 	if a.Kind == transfer.ActivityStore {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -76,24 +76,24 @@ func (d *diary) Begin(ctx context.Context, a transfer.Activity) (context.Context
 	return ctx, func(err error) { d.note(-1, "/%s %s", a.Kind, transfer.CodeOf(err)) }
 }
 
-func (d *diary) Claimed(ctx context.Context, a transfer.Attempt) (context.Context, transfer.AttemptObserver) {
+func (d *chronicle) Claimed(ctx context.Context, a transfer.Attempt) (context.Context, transfer.AttemptObserver) {
 	d.note(1, "attempt %d at %s for %s %s", a.Number, a.SourcePath, a.ConnectorID, a.URL)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.traces = append(d.traces, a.Trace)
-	return ctx, diaryEntry{d}
+	return ctx, chronicleEntry{d}
 }
 
-type diaryEntry struct{ *diary }
+type chronicleEntry struct{ *chronicle }
 
-func (d diaryEntry) Begin(ctx context.Context, p transfer.Part, name string) (context.Context, func(error)) {
+func (d chronicleEntry) Begin(ctx context.Context, p transfer.Part, name string) (context.Context, func(error)) {
 	d.note(1, "%s %s", p, name)
 	return ctx, func(err error) { d.note(-1, "/%s %s", p, transfer.CodeOf(err)) }
 }
 
-func (d diaryEntry) Moved(n int64) { d.note(0, "moved %d", n) }
+func (d chronicleEntry) Moved(n int64) { d.note(0, "moved %d", n) }
 
-func (d diaryEntry) End(r transfer.AttemptResult) {
+func (d chronicleEntry) End(r transfer.AttemptResult) {
 	d.note(-1, "%s %d of %d %s", r.Outcome, r.Bytes, r.Size, r.Failure.Code)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,7 +140,7 @@ func TestAnObserverIsToldOfEachPartOfAnAttempt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &diary{}
+			d := &chronicle{}
 			b := setup(t, observed(d), seldom)
 			b.local.WriteFile("a.bin", content(1, 500))
 			b.remote.WriteFile("a.bin", content(1, 500))
@@ -158,9 +158,38 @@ func TestAnObserverIsToldOfEachPartOfAnAttempt(t *testing.T) {
 	}
 }
 
+func TestAnObserverIsToldOfTasks(t *testing.T) {
+	t.Parallel()
+	task := func(name string, err error) transfer.Task {
+		return transfer.Call(name, false, func(context.Context, *transfer.TaskFile) error { return err })
+	}
+	d := &chronicle{}
+	b := setup(t, observed(d), seldom, func(c *transfer.Config) {
+		c.Rules = map[string]transfer.Rule{"daily": {
+			Before:  []transfer.Task{task("first", nil), task("second", nil)},
+			After:   []transfer.Task{transfer.VerifyTarget(), task("last", transfer.PermissionDenied)},
+			OnError: []transfer.Task{task("tell", nil)},
+		}}
+	})
+	b.local.WriteFile("a.bin", content(1, 500))
+	b.run(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}, RuleName: "daily"})
+	require.NoError(t, b.client.Shutdown(t.Context()))
+	lines, open := d.told()
+	require.Zero(t, open)
+	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "submit") || strings.HasPrefix(l, "moved") })
+	require.Equal(t, []string{
+		"attempt 1 at a.bin for acme sftp://alice@partner.example",
+		"before_tasks", "task first", "/task", "task second", "/task", "/before_tasks",
+		"open", "/open", "connect", "/connect", "create", "/create", "data", "/data", "finalize", "/finalize",
+		`after_tasks`, "task verify target", "connect", "/connect", "/task", "task last", "/task PERMISSION_DENIED", "/after_tasks PERMISSION_DENIED",
+		"error_tasks", "task tell", "/task", "/error_tasks",
+		"failed 500 of 500 INTERNAL_ERROR",
+	}, lines)
+}
+
 func TestAnObserverKnowsWhatEachAttemptMoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d := &diary{}
+		d := &chronicle{}
 		b := ordered(t, policy(transfer.RetryPolicy{FirstDelay: time.Minute}), observed(d))
 		b.local.WriteFile("a.bin", content(1, 5000))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Err: transfer.ConnectionLost})
@@ -212,7 +241,7 @@ func TestAnObserverIsToldOfAttemptsThatUsersAndNodesEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				d := &diary{}
+				d := &chronicle{}
 				b := ordered(t, observed(d))
 				b.local.WriteFile("a.bin", content(1, 500_000))
 				b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Times: -1, Delay: 100 * time.Millisecond})
@@ -232,9 +261,9 @@ func TestAnObserverIsToldOfAttemptsThatUsersAndNodesEnd(t *testing.T) {
 
 func TestWhatAnObserverCarriesReachesTheNodeThatMovesTheFile(t *testing.T) {
 	t.Parallel()
-	d := &diary{trace: `{"traceparent":"00-<&>"}`}
+	d := &chronicle{trace: `{"traceparent":"00-<&>"}`}
 	b := setup(t, observed(d))
-	submitter := b.newClient(observed(&diary{trace: "sent by another"}))
+	submitter := b.newClient(observed(&chronicle{trace: "sent by another"}))
 	out, err := submitter.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"missing"}})
 	require.NoError(t, err)
 	_, err = b.client.Wait(t.Context(), out.TransferID)
@@ -254,7 +283,7 @@ func TestWhatAnObserverCarriesReachesTheNodeThatMovesTheFile(t *testing.T) {
 
 func TestAnObserverIsToldOfClientsOperationsAndSweeps(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d := &diary{}
+		d := &chronicle{}
 		b := setup(t, observed(d))
 		require.Equal(t, 1, d.clients)
 		b.remote.WriteFile("in/a.bin", content(1, 10))
@@ -282,7 +311,7 @@ func TestAnObserverIsToldOfClientsOperationsAndSweeps(t *testing.T) {
 // TestAnObserverIsToldOfEveryCallToTheStore calls every method that a Store has.
 func TestAnObserverIsToldOfEveryCallToTheStore(t *testing.T) {
 	t.Parallel()
-	d := &diary{}
+	d := &chronicle{}
 	st := transfer.ObservedStore(store.NewMemory(), d)
 	v := reflect.ValueOf(st)
 	for i := range v.NumMethod() {

@@ -16,6 +16,7 @@ const maxTrace = 1024
 // watched is what a job keeps for its observer.
 type watched struct {
 	by    AttemptObserver // nil: nobody
+	ctx   context.Context // that it made for the attempt
 	ended time.Time       // when the work on the file was over
 
 	// Guarded by job.mu.
@@ -72,11 +73,11 @@ func (e *engine) claimed(f *store.Claimed, url string) (context.Context, watched
 		Direction: f.Direction, SourcePath: f.SourcePath, TargetPath: f.TargetPath, Number: f.Attempts,
 		Waited: max(0, f.UpdatedAt.Sub(f.ReadyAt)), Trace: request.Trace,
 	})
-	return ctx, watched{by: by}
+	return ctx, watched{by: by, ctx: ctx}
 }
 
-// enter tells who observes the file that a part of the attempt begins.
-func (j *job) enter(ctx context.Context, p Part, name string) (context.Context, func(error)) {
+// part tells who observes the file that a part of the attempt begins.
+func (j *job) part(ctx context.Context, p Part, name string) (context.Context, func(error)) {
 	return j.watched.enter(ctx, p, name)
 }
 
@@ -91,6 +92,25 @@ func (w *watched) enter(ctx context.Context, p Part, name string) (context.Conte
 		}
 		end(err)
 	}
+}
+
+// context is cut as who observes the attempt made it.
+func (w *watched) context(cut context.Context) context.Context {
+	if w.ctx == nil {
+		return cut
+	}
+	return w.ctx
+}
+
+// chainPart is the part that a chain of a rule is.
+func chainPart(p store.Phase) Part {
+	switch {
+	case p&store.PhaseErrors != 0:
+		return PartOnError
+	case p == store.PhaseBefore:
+		return PartBefore
+	}
+	return PartAfter
 }
 
 // movesFrom notes where in the file the attempt begins.

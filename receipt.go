@@ -75,7 +75,7 @@ func (d *delivery) origin() Origin {
 // askReceipt asks for the partner's word on a file that was handed over by an earlier attempt.
 func (d *delivery) askReceipt() (err error) {
 	j, last := d.job, d.job.last
-	ctx, end := j.enter(j.moving, PartReceipt, "")
+	ctx, end := j.part(j.moving, PartReceipt, "")
 	defer func() { end(err) }()
 	if err := d.remote.connect(ctx); err != nil {
 		return err

@@ -125,7 +125,7 @@ func (e *engine) write(batch []entry) {
 			b.job.renewed(asked)
 			b.job.want(store.Cancelled)
 		case verdicts[i] != nil:
-			e.cfg.Logger.WarnContext(b.job.ctx, "lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID,
+			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID,
 				"connector", b.job.file.ConnectorID, "attempt", b.job.file.Attempts, "error", verdicts[i])
 			b.job.loseLease()
 		case b.change.State == store.Running:

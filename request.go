@@ -26,10 +26,17 @@ type spec struct {
 
 	Headers  []CustomHTTPHeader `json:"headers,omitempty"`
 	Received *received          `json:"received,omitempty"` // the file came by itself, and this became of it
+
+	Ruled  bool         `json:"ruled,omitempty"` // it is moved by the rule that it names, and never without
+	Ledger LedgerPolicy `json:"ledger,omitempty"`
 }
 
-func newTransfer(in *StartFileTransferInput, trace string) (store.Transfer, error) {
-	request, err := json.Marshal(spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders, Trace: trace})
+// newTransfer makes a transfer of a request and of what it is under its rule. Its hash is of the request alone, so that a
+// call can be repeated although the rule was changed meanwhile.
+func newTransfer(in *StartFileTransferInput, under *ruled, trace string) (store.Transfer, error) {
+	s := under.spec()
+	s.Trace = trace
+	request, err := json.Marshal(s)
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}
@@ -51,7 +58,7 @@ func newTransfer(in *StartFileTransferInput, trace string) (store.Transfer, erro
 	return t, nil
 }
 
-func newFiles(in *StartFileTransferInput, partner ConnectorInfo) []store.NewFile {
+func newFiles(in *ruled, partner ConnectorInfo) []store.NewFile {
 	direction, paths, dir := store.Send, in.SendFilePaths, in.RemoteDirectoryPath
 	if len(paths) == 0 {
 		direction, paths, dir = store.Retrieve, in.RetrieveFilePaths, in.LocalDirectoryPath
@@ -62,9 +69,10 @@ func newFiles(in *StartFileTransferInput, partner ConnectorInfo) []store.NewFile
 		files[i] = store.NewFile{
 			Direction:  direction,
 			Partner:    partner.Partner,
-			SourcePath: p,
-			TargetPath: path.Join(dir, path.Base(p)),
+			SourcePath: in.sourcePath(p),
+			TargetPath: in.targetPath(dir, p),
 			StartAt:    in.StartAt,
+			Priority:   in.priority(),
 		}
 	}
 	return files
@@ -156,8 +164,10 @@ func invalid(fields ...InvalidField) error {
 // maxShownProblems bounds the message; the exception's Fields hold them all.
 const maxShownProblems = 20
 
-func (c *Client) validateStart(in *StartFileTransferInput) error {
+// validateStart returns the request as it is under its rule, or all that is wrong with it.
+func (c *Client) validateStart(asked *StartFileTransferInput) (*ruled, error) {
 	var p problems
+	in := c.underRule(asked, &p)
 	p.text("ConnectorID", in.ConnectorID, 1, maxNameLength)
 	p.text("ClientToken", in.ClientToken, 0, maxTokenLength)
 	p.text("FollowID", in.FollowID, 0, maxNameLength)
@@ -190,13 +200,13 @@ func (c *Client) validateStart(in *StartFileTransferInput) error {
 	if retrieve > 0 && in.RemoteDirectoryPath != "" {
 		p.add("RemoteDirectoryPath", in.RemoteDirectoryPath, "belongs to SendFilePaths (use LocalDirectoryPath to retrieve)")
 	}
-	p.paths("SendFilePaths", in.SendFilePaths, in.RemoteDirectoryPath, c.cfg.MaxPaths)
-	p.paths("RetrieveFilePaths", in.RetrieveFilePaths, in.LocalDirectoryPath, c.cfg.MaxPaths)
-	return p.err()
+	p.paths("SendFilePaths", in.SendFilePaths, in.RemoteDirectoryPath, in, c.cfg.MaxPaths)
+	p.paths("RetrieveFilePaths", in.RetrieveFilePaths, in.LocalDirectoryPath, in, c.cfg.MaxPaths)
+	return in, p.err()
 }
 
 // paths checks each path and that no two of them have the same target.
-func (p *problems) paths(name string, paths []string, dir string, limit int) {
+func (p *problems) paths(name string, paths []string, dir string, in *ruled, limit int) {
 	if limit > 0 && len(paths) > limit {
 		p.add(name, "", "has %d paths, more than Config.MaxPaths, %d (split the request)", len(paths), limit)
 		return
@@ -212,7 +222,7 @@ func (p *problems) paths(name string, paths []string, dir string, limit int) {
 			p.add(field, file, "names a directory (name a file)")
 			continue
 		}
-		target := path.Join(dir, base)
+		target := in.targetPath(dir, file)
 		if utf8.RuneCountInString(target) > maxPathLength {
 			p.add(field, file, "has a target of more than %d characters", maxPathLength)
 		}

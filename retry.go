@@ -119,12 +119,12 @@ func (e *engine) again(j *job, err error) verdict {
 		v.first = now
 	}
 	inTime := policy.MaxTime < 0 || now.Sub(v.first) < policy.MaxTime
-	if !cause.Retryable() || policy.MaxAttempts == 1 || !inTime || cause == SourceChanged && j.failIfChanged {
+	if !cause.Retryable() || policy.MaxAttempts == 1 || !inTime || cause == SourceChanged && j.request.FailIfChanged || isFinal(err) {
 		return v
 	}
 	at := stepError{}
 	errors.As(err, &at)
-	if at.step == stepConnect || cause == PartnerBusy || cause == UnableToConnect || cause == UnableToResolveHostname {
+	if at.step == stepConnect || cause == PartnerBusy || cause == RuleNotFound || cause == UnableToConnect || cause == UnableToResolveHostname {
 		v.failures = f.Failures
 		v.again, v.delay = true, policy.delay(f.Attempts)
 		return v

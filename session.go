@@ -41,6 +41,9 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.remote != nil {
 		return nil
 	}
+	if s.partner.conn == nil {
+		return s.partner.missing()
+	}
 	ctx, end := s.watched.enter(ctx, PartConnect, "")
 	defer func() { end(err) }()
 	s.remote, err = s.partner.conn.Connect(ctx)

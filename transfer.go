@@ -46,7 +46,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Observer != nil {
 		cfg.Store = observedStore{cfg.Store, cfg.Observer}
 	}
-	return &Client{cfg: cfg, engine: newEngine(cfg)}, nil
+	c := &Client{cfg: cfg, engine: newEngine(cfg)}
+	c.engine.startTransfer = c.StartFileTransfer
+	return c, nil
 }
 
 // Start begins to move files and returns at once. When ctx ends, the Client stops as Shutdown does, and running files
@@ -116,7 +118,9 @@ type StartFileTransferInput struct {
 	// Up to 255 characters.
 	FollowID string
 
-	// RuleName labels the transfer (Waarp ruleName). Up to 255 characters.
+	// RuleName names one of Config.Rules, which says how the files are moved and what is done before and after: what is
+	// empty here comes from it, and what contradicts it is refused. A name that is none of them labels the transfer
+	// (Waarp ruleName). Up to 255 characters.
 	RuleName string
 
 	// Metadata is kept with the transfer: at most 50 entries, keys up to 128 and values up to 1,024 characters.
@@ -152,17 +156,18 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if in == nil {
 		in = &StartFileTransferInput{}
 	}
-	if err := c.validateStart(in); err != nil {
+	under, err := c.validateStart(in)
+	if err != nil {
 		return nil, err
 	}
 	ctx, end := c.cfg.observe(ctx, submission(in))
-	out, err := c.submit(ctx, in)
+	out, err := c.submit(ctx, in, under)
 	end(err)
 	return out, err
 }
 
 // submit stores a transfer whose request is in order.
-func (c *Client) submit(ctx context.Context, in *StartFileTransferInput) (*StartFileTransferOutput, error) {
+func (c *Client) submit(ctx context.Context, in *StartFileTransferInput, under *ruled) (*StartFileTransferOutput, error) {
 	info, err := c.connectorInfo(ctx, in.ConnectorID)
 	if err != nil {
 		return nil, err
@@ -175,11 +180,11 @@ func (c *Client) submit(ctx context.Context, in *StartFileTransferInput) (*Start
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
 	}
-	t, err := newTransfer(in, c.cfg.carried(ctx))
+	t, err := newTransfer(in, under, c.cfg.carried(ctx))
 	if err != nil {
 		return nil, &InternalServiceError{Message: err.Error(), Err: err}
 	}
-	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(in, info))
+	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(under, info))
 	if errors.Is(err, store.ErrTokenReused) {
 		return nil, invalid(InvalidField{"ClientToken", in.ClientToken, "was used before with another request (use a new token for a new request)"})
 	}

@@ -11,7 +11,7 @@ import (
 // readBack compares what is there now with what was read from the source.
 func (d *delivery) readBack(sum [sha256.Size]byte) (err error) {
 	target := d.job.file.TargetPath
-	ctx, end := d.job.enter(d.job.moving, PartVerify, "")
+	ctx, end := d.job.part(d.job.moving, PartVerify, "")
 	defer func() { end(err) }()
 	there, err := d.to.Open(ctx, target)
 	if err != nil {

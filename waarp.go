@@ -74,7 +74,7 @@ type TransferRecord struct {
 	ID               int64      `json:"id"`
 	GlobalStep       GlobalStep `json:"globalStep"`
 	GlobalLastStep   GlobalStep `json:"globalLastStep"` // the last step entered that is not ERRORTASK: where a retry goes on
-	Step             int        `json:"step"`           // of the chain of tasks; 0 without tasks
+	Step             int        `json:"step"`           // index of the task in the step's chain; 0 without tasks
 	Rank             int64      `json:"rank"`           // blocks acknowledged
 	Status           Status     `json:"status"`
 	StepStatus       string     `json:"stepStatus"` // the name of Waarp's error code, such as "FileNotFound"
@@ -103,6 +103,7 @@ func newRecord(f *store.File, requester string) TransferRecord {
 		ID:               f.ID,
 		GlobalStep:       globalStep(f, last),
 		GlobalLastStep:   last,
+		Step:             taskStep(f),
 		Rank:             f.Rank,
 		Status:           waarpStatus(f),
 		StepStatus:       stepStatus(f),
@@ -124,20 +125,39 @@ func waarpTimeOf(t time.Time) string { return t.UTC().Format(waarpTime) }
 // lastStep is the last step entered that is not ERRORTASK. The rename comes before tasks that follow the transfer, and so
 // belongs to TRANSFERTASK.
 func lastStep(f *store.File) GlobalStep {
-	switch {
-	case f.State == store.Done:
+	if f.State == store.Done {
 		return StepAllDoneTask
-	case f.Phase == store.PhaseData, f.Phase == store.PhaseFinalize:
+	}
+	switch f.Phase &^ store.PhaseErrors {
+	case store.PhaseBefore:
+		return StepPreTask
+	case store.PhaseData, store.PhaseFinalize:
 		return StepTransferTask
+	case store.PhaseAfter:
+		return StepPostTask
 	}
 	return StepNoTask
 }
 
+// globalStep is where the file is, or goes on: ERRORTASK while its error-tasks run, and once it has failed.
 func globalStep(f *store.File, last GlobalStep) GlobalStep {
-	if f.State == store.Failed || f.State == store.Cancelled {
+	if f.State == store.Failed || f.State == store.Cancelled || f.State != store.Done && f.Phase&store.PhaseErrors != 0 {
 		return StepErrorTask
 	}
 	return last
+}
+
+// taskStep is the index of the task that runs, or is next, in the chain of the file's step; of a file that failed, of the
+// one that did. Waarp has -1 before the first one; the published minimum is 0.
+func taskStep(f *store.File) int {
+	if f.State == store.Done {
+		return 0
+	}
+	switch {
+	case f.Phase&store.PhaseErrors != 0, f.Phase == store.PhaseBefore, f.Phase == store.PhaseAfter:
+		return max(0, f.Task)
+	}
+	return 0
 }
 
 // stepStatus is the name of Waarp's error code for the file.
@@ -185,5 +205,5 @@ var waarpCauses = map[Code]string{
 	FileNotFound: "FileNotFound", DirectoryNotFound: "FileNotFound", PathNotFound: "FileNotFound", NoSpace: "SizeNotAllowed",
 	QueueExpired: "TransferError", IntegrityError: "TransferError", SizeMismatch: "TransferError", SourceChanged: "TransferError", ReadFileError: "TransferError", WriteFileError: "TransferError",
 	RenameError: "FinalOp", DeleteError: "ExternalOp", ListDirectoryError: "ExternalOp", UnsupportedOperationError: "Unimplemented",
-	InternalError: "Internal", Cancelled: "CanceledTransfer",
+	TaskFailed: "ExternalOp", TaskInterrupted: "ExternalOp", RuleNotFound: "IncorrectCommand", InternalError: "Internal", Cancelled: "CanceledTransfer",
 }

@@ -23,6 +23,7 @@ type attempt struct {
 	began  time.Time
 	server string // URL
 	sets   *routeSets
+	chain  trace.Span // of tasks that run, or nil; the parts of an attempt begin one after the other
 }
 
 // Carry returns the span of ctx as text.
@@ -93,9 +94,16 @@ func (a *attempt) Begin(ctx context.Context, p transfer.Part, name string) (cont
 	ctx, span := a.startPart(ctx, p, name, began)
 	return ctx, func(err error) {
 		ended := time.Now()
+		if span == a.chain {
+			a.chain = nil
+		}
 		a.measurePart(p, ended.Sub(began), err)
 		a.o.end(span, err, ended)
 	}
+}
+
+func isChain(p transfer.Part) bool {
+	return p == transfer.PartBefore || p == transfer.PartAfter || p == transfer.PartOnError
 }
 
 func (a *attempt) startPart(ctx context.Context, p transfer.Part, name string, began time.Time) (context.Context, trace.Span) {
@@ -103,9 +111,15 @@ func (a *attempt) startPart(ctx context.Context, p transfer.Part, name string, b
 	if p == transfer.PartConnect || p == transfer.PartReceipt {
 		kind = trace.SpanKindClient
 	}
+	if p == transfer.PartTask && a.chain != nil {
+		ctx = trace.ContextWithSpan(ctx, a.chain)
+	}
 	ctx, span := a.o.tracer.Start(ctx, string(p), trace.WithTimestamp(began), trace.WithSpanKind(kind), trace.WithAttributes(a.o.cfg.Attributes...))
 	if kind == trace.SpanKindClient {
 		span.SetAttributes(server(a.server)...)
+	}
+	if isChain(p) {
+		a.chain = span
 	}
 	if name != "" {
 		span.SetAttributes(taskName.String(name))

@@ -134,6 +134,41 @@ func TestAttemptsMayBelongToTheTraceOfTheSubmission(t *testing.T) {
 	require.Contains(t, attempt.Status.Description, "missing.bin")
 }
 
+func TestTasksLieInTheirChains(t *testing.T) {
+	t.Parallel()
+	var inTask trace.SpanContext
+	look := func(ctx context.Context, _ *transfer.TaskFile) error {
+		inTask = trace.SpanContextFromContext(ctx)
+		return nil
+	}
+	r := setup(t, otelx.Config{}, func(c *transfer.Config) {
+		c.Rules = map[string]transfer.Rule{"daily": {
+			Before: []transfer.Task{transfer.Call("look", true, look)},
+			After:  []transfer.Task{transfer.VerifyTarget(), transfer.DeleteSource()},
+		}}
+	})
+	r.local.WriteFile("a.bin", make([]byte, 10))
+	r.run(t.Context(), transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}, RuleName: "daily"})
+	spans := r.finished()
+	require.Equal(t, `transfer submit (producer)
+transfer send (consumer)
+  before_tasks (internal)
+    task (internal)
+  open (internal)
+  connect (client)
+  create (internal)
+  data (internal)
+  finalize (internal)
+  after_tasks (internal)
+    task (internal)
+      connect (client)
+    task (internal)
+`, tree(spans))
+	tasks := named(spans, "task")
+	require.Equal(t, inTask, tasks[0].SpanContext, "what a task calls comes under it")
+	require.Equal(t, "look", value(tasks[0], "transfer.task.name"))
+}
+
 func TestOperationsAndSweepsHaveSpans(t *testing.T) {
 	t.Parallel()
 	r := busy(t)

@@ -61,7 +61,7 @@ func TestStorageOnOpenSSH(t *testing.T) {
 	cfg := sshdConfig(server)
 	cfg.MaxConnections = 8
 	storagetest.Run(t, opener(connect(t, cfg)), storagetest.Options{
-		Root: server.Dir, Resume: true, MissingParent: transfer.DirectoryNotFound,
+		Root: server.Dir, Resume: true, MissingParent: transfer.DirectoryNotFound, Directories: true, ListsUnfinished: true,
 		Leftovers: func(t *testing.T) []string { return filesIn(t, server.Dir) },
 	})
 }
@@ -72,7 +72,7 @@ func TestStorageInProcess(t *testing.T) {
 	cfg := config(server)
 	cfg.MaxConnections = 8
 	storagetest.Run(t, opener(connect(t, cfg)), storagetest.Options{
-		Resume: true, MissingParent: transfer.DirectoryNotFound,
+		Resume: true, MissingParent: transfer.DirectoryNotFound, Directories: true, ListsUnfinished: true,
 	})
 }
 
@@ -92,7 +92,7 @@ func TestStorageWithoutPosixRename(t *testing.T) {
 	cfg := config(server)
 	cfg.MaxConnections = 8
 	storagetest.Run(t, opener(connect(t, cfg)), storagetest.Options{
-		Resume: true, MissingParent: transfer.DirectoryNotFound,
+		Resume: true, MissingParent: transfer.DirectoryNotFound, Directories: true, ListsUnfinished: true,
 	})
 }
 

@@ -48,6 +48,13 @@ type Options struct {
 	// Orphans says that a delivery which begins again without its Checkpoint does not find what the attempt before it
 	// left, as an upload to S3 does not. It stays until somebody else removes it.
 	Orphans bool
+	// Directories says that what open returns is a transfer.Directories; MakeDirectory is then called for what the suite
+	// needs there.
+	Directories bool
+	// Implied says that directories are there while files are below them, and only then.
+	Implied bool
+	// ListsUnfinished says that a listing shows the temporary names of deliveries, as a partner's server does.
+	ListsUnfinished bool
 	// Leftovers, if not nil, returns the names of all files there are, temporary ones and unfinished uploads too.
 	// The suite then checks that a delivery that has ended left no name that holds the target's name or the delivery's
 	// Key, but the target itself. An unfinished upload needs something after its target's name: "bucket/a.csv (upload)".
@@ -76,7 +83,11 @@ func Run(t *testing.T, open func(t *testing.T) transfer.Storage, o Options) {
 		{"source", s.sourceCases()},
 		{"resume", s.resumeCases()},
 		{"both", s.generalCases()},
+		{"directories", s.directoryCases()},
 	} {
+		if group.name == "directories" && !s.o.Directories {
+			continue
+		}
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range group.cases {

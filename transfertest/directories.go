@@ -6,38 +6,56 @@ import (
 	"github.com/seed62b9dc43/transfer"
 )
 
-// directories returns those of the storage behind the partner, if it has any.
-func (c *Connector) directories() transfer.Directories {
-	if d, ok := c.storage.inner.(transfer.Directories); ok {
+var _ transfer.Directories = (*Storage)(nil)
+
+// directories returns those of the inner storage, if it has any; else calls fail with UnsupportedOperationError.
+func (s *Storage) directories() transfer.Directories {
+	if d, ok := s.inner.(transfer.Directories); ok {
 		return d
 	}
 	return transfer.NoDirectories{}
 }
 
-// ListDirectory lists a directory of the partner's storage, if that is one of transfer.Directories.
+// ListDirectory lists a directory of the inner storage, if the rules let it.
+func (s *Storage) ListDirectory(ctx context.Context, dir string, found func(transfer.DirectoryEntry) bool) error {
+	return s.run(ctx, Call{Op: OpListDirectory, Path: dir}, func() error { return s.directories().ListDirectory(ctx, dir, found) })
+}
+
+// RemovePath removes a file from the inner storage, if the rules let it.
+func (s *Storage) RemovePath(ctx context.Context, path string) error {
+	return s.run(ctx, Call{Op: OpRemovePath, Path: path}, func() error { return s.directories().RemovePath(ctx, path) })
+}
+
+// MovePath moves a file of the inner storage, if the rules let it. Their path is the one before.
+func (s *Storage) MovePath(ctx context.Context, from, to string) error {
+	return s.run(ctx, Call{Op: OpMovePath, Path: from}, func() error { return s.directories().MovePath(ctx, from, to) })
+}
+
+// MakeDirectory makes a directory of the inner storage, if the rules let it.
+func (s *Storage) MakeDirectory(ctx context.Context, path string) error {
+	return s.run(ctx, Call{Op: OpMakeDirectory, Path: path}, func() error { return s.directories().MakeDirectory(ctx, path) })
+}
+
 func (r *remote) ListDirectory(ctx context.Context, dir string, found func(transfer.DirectoryEntry) bool) error {
-	return r.ask(ctx, OpListDirectory, dir, func() error { return r.connector.directories().ListDirectory(ctx, dir, found) })
+	return r.ask(OpListDirectory, dir, func(s *Storage) error { return s.ListDirectory(ctx, dir, found) })
 }
 
-// RemovePath removes a file from the partner's storage.
 func (r *remote) RemovePath(ctx context.Context, path string) error {
-	return r.ask(ctx, OpRemovePath, path, func() error { return r.connector.directories().RemovePath(ctx, path) })
+	return r.ask(OpRemovePath, path, func(s *Storage) error { return s.RemovePath(ctx, path) })
 }
 
-// MovePath moves a file of the partner's storage.
 func (r *remote) MovePath(ctx context.Context, from, to string) error {
-	return r.ask(ctx, OpMovePath, from, func() error { return r.connector.directories().MovePath(ctx, from, to) })
+	return r.ask(OpMovePath, from, func(s *Storage) error { return s.MovePath(ctx, from, to) })
 }
 
-// MakeDirectory makes a directory of the partner's storage.
 func (r *remote) MakeDirectory(ctx context.Context, path string) error {
-	return r.ask(ctx, OpMakeDirectory, path, func() error { return r.connector.directories().MakeDirectory(ctx, path) })
+	return r.ask(OpMakeDirectory, path, func(s *Storage) error { return s.MakeDirectory(ctx, path) })
 }
 
-func (r *remote) ask(ctx context.Context, op Op, path string, do func() error) error {
+func (r *remote) ask(op Op, path string, do func(*Storage) error) error {
 	if err := r.begin(op.String(), path); err != nil {
 		return err
 	}
 	defer r.end()
-	return r.connector.run(ctx, Call{Op: op, Path: path}, do)
+	return do(r.connector.storage)
 }

@@ -182,7 +182,7 @@ func TestStorageViolations(t *testing.T) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storage := transfertest.NewStorage(nil)
-	storagetest.Run(t, func(*testing.T) transfer.Storage { return storage }, storagetest.Options{Resume: true})
+	storagetest.Run(t, func(*testing.T) transfer.Storage { return storage }, storagetest.Options{Resume: true, Directories: true, Implied: true})
 	t.Cleanup(func() { require.Zero(t, storage.OpenSources()+storage.OpenSinks()) })
 }
 
@@ -194,7 +194,7 @@ func TestConnectorConformance(t *testing.T) {
 		remote, err := connector.Connect(t.Context())
 		require.NoError(t, err)
 		return remote
-	}, storagetest.Options{Resume: true})
+	}, storagetest.Options{Resume: true, Directories: true, Implied: true})
 }
 
 func TestConnector(t *testing.T) {
