@@ -8,12 +8,12 @@ import (
 // Duties are pieces of work that one node at a time does, such as looking into a directory again and again. They are
 // leased as files are, each on its own.
 type Duties interface {
-	// CreateDuty stores a duty that nobody holds. It is due at d.DueAt, or now if that is zero. The store assigns
-	// CreatedAt and UpdatedAt. A Name that is known is ErrExists.
+	// CreateDuty stores a duty that nobody holds, with its Spec and State. It is due at d.DueAt, or now if that is zero.
+	// The store assigns CreatedAt and UpdatedAt, one moment, and begins Token at 0. A Name that is known is ErrExists.
 	CreateDuty(ctx context.Context, d Duty) error
 
 	// ClaimDuties leases up to r.Max duties to r.Worker and returns them with a new Token: those whose DueAt has come
-	// and that nobody holds, or whose lease has expired, the one that has been due longest first, ties by name.
+	// and that nobody holds, or whose lease has expired, the one with the earliest DueAt first, ties by name.
 	ClaimDuties(ctx context.Context, r DutyRequest) ([]Duty, error)
 
 	// UpdateDuty replaces the State of a duty that is held with d.Token; otherwise the error is ErrLeaseLost and nothing

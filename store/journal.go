@@ -15,7 +15,7 @@ type Journal interface {
 	// CloseStream removes a stream and all of its events. An unknown one is ErrNotFound.
 	CloseStream(ctx context.Context, name string) error
 
-	// ListStreams returns the open streams in the order of their names, byte by byte.
+	// ListStreams returns the open streams in the order of their names, byte by byte, with Kinds in ascending order.
 	ListStreams(ctx context.Context) ([]Stream, error)
 
 	// AppendEvents appends events of kind Noted to a stream, all or nothing: of each the TransferID, FileID and Note are
@@ -40,7 +40,7 @@ type Journal interface {
 // Stream is where events of some kinds go.
 type Stream struct {
 	Name  string
-	Kinds []EventKind // of FileProgressed and FileFinished; Noted ones come in any case
+	Kinds []EventKind // of FileProgressed and FileFinished, each once; Noted ones come in any case
 }
 
 // EventKind is what happened. The numbers are kept by durable stores.
@@ -65,8 +65,8 @@ type Event struct {
 	TransferID string
 	FileID     int64  // 0: not about a file
 	State      State  // of the file then; 0 of Noted ones
-	Offset     int64  // of the file then, bytes
-	Size       int64  // of the file then, bytes; -1 if not known
+	Offset     int64  // of the file then, bytes; 0 of Noted ones
+	Size       int64  // of the file then, bytes; -1 if not known; 0 of Noted ones
 	Note       []byte // of FileFinished the Change's, if it had one; of Noted ones the caller's; opaque to the store
 }
 

@@ -2,8 +2,8 @@ package store
 
 import (
 	"bytes"
+	linked "container/list"
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -23,14 +23,13 @@ import (
 // by source path, and none outside of bounds of time, at 0.1 to 0.2 µs each: 0.2 s in a million where nothing matches.
 // An Offset passes over files one by one.
 //
+// Listing the events of a stream looks at all of them behind After, those of LookUp cost what is looked up. Duties,
+// connectors and operations are few: each call that lists or claims looks at all of them.
+//
 // Counts look at no file where all files, a partner or a rule are counted, also in some states and within From and To or
 // Updated, or a transfer or a follow id, also in some states; otherwise at all of the smallest set. Lists and counts
 // hold off writers while they look, and end with ctx.
 type Memory struct {
-	Duties
-	Journal
-	Ledger
-
 	mu        sync.RWMutex // guards all fields below and everything that they lead to
 	closed    bool
 	transfers map[string]*transfer // by id
@@ -50,6 +49,9 @@ type Memory struct {
 	connectors map[string]*Connector // by id, deleted ones too
 	revision   int64                 // of the last change of any of them
 	operations map[string]*Operation // by id
+	duties     map[string]*Duty      // by name
+	journal    journal
+	ledger     ledger
 }
 
 var _ Store = (*Memory)(nil)
@@ -68,6 +70,9 @@ func NewMemory() *Memory {
 
 		connectors: make(map[string]*Connector),
 		operations: make(map[string]*Operation),
+		duties:     make(map[string]*Duty),
+		journal:    journal{streams: make(map[string]*stream)},
+		ledger:     ledger{entries: make(map[ledgerKey]*linked.Element)},
 	}
 }
 
@@ -126,7 +131,7 @@ func (m *Memory) addFiles(t *transfer, files []NewFile, now micros) {
 		r := m.rows.add()
 		r.transfer = t
 		r.direction, r.partner, r.sourcePath, r.targetPath, r.parent = f.Direction, partner, f.SourcePath, f.TargetPath, f.Parent
-		r.state, r.size = Queued, -1
+		r.state, r.size, r.priority = Queued, -1, f.Priority
 		r.startAt = microsOf(f.StartAt)
 		r.readyAt = max(r.startAt, now)
 		r.updatedAt = now
@@ -174,7 +179,8 @@ func (m *Memory) Close() error {
 	m.transfers, m.tokens, m.queues, m.follows, m.watchers = nil, nil, nil, nil, nil
 	m.rows, m.all, m.partners, m.rules = table{}, group{}, nil, nil
 	m.litter, m.paths = list{}, list{}
-	m.connectors, m.operations = nil, nil
+	m.connectors, m.operations, m.duties = nil, nil, nil
+	m.journal, m.ledger = journal{}, ledger{}
 	return nil
 }
 
@@ -193,9 +199,4 @@ func (m *Memory) queue(connectorID string) *queue {
 		m.queues[connectorID] = q
 	}
 	return q
-}
-
-// ListOperations implements [Operations].
-func (*Memory) ListOperations(context.Context, OperationQuery) ([]Operation, error) {
-	return nil, errors.ErrUnsupported
 }

@@ -102,9 +102,7 @@ func (m *Memory) ListConnectors(ctx context.Context, q ConnectorQuery) ([]Connec
 		}
 	}
 	slices.SortFunc(found, func(a, b *Connector) int { return cmp.Compare(a.ID, b.ID) })
-	if q.Limit > 0 {
-		found = found[:min(len(found), q.Limit)]
-	}
+	found = upTo(found, q.Limit)
 	list := make([]Connector, len(found))
 	for i, c := range found {
 		list[i] = c.clone()

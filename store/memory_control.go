@@ -18,7 +18,7 @@ func (m *Memory) Control(ctx context.Context, r ControlRequest) ([]error, error)
 		return nil, fmt.Errorf("store: ControlRequest.To is %v (try Paused, Cancelled or Queued)", r.To)
 	}
 	now := microsOf(time.Now())
-	var happened [FilesWanted + 1]bool
+	var happened topics
 	verdicts := make([]error, len(r.IDs))
 	for i, id := range r.IDs {
 		row := m.rows.get(id)
@@ -68,7 +68,9 @@ func (m *Memory) cancel(r *row, now micros) (Topic, error) {
 	case r.held(now):
 		return r.want(Cancelled, now), nil
 	}
-	return m.become(r, Cancelled, never, now), nil
+	topic := m.become(r, Cancelled, never, now)
+	m.record(FileFinished, r, nil)
+	return topic, nil
 }
 
 func (m *Memory) resume(r *row, now micros) (Topic, error) {

@@ -59,6 +59,7 @@ func (w *walk) create(t *testing.T) {
 	for i := range files {
 		f := &files[i]
 		f.Direction, f.Partner = Direction(1+w.IntN(2)), w.pick("", "a", "b", "c")
+		f.Priority = Priority(w.IntN(5) - 2)
 		f.SourcePath, f.TargetPath = w.pick("/out/1", "/out/2", "/o"), w.pick("/in/1", "/in/2", "/out/1")
 		f.StartAt = w.pickTime(time.Time{}, time.Now().Add(time.Duration(w.IntN(10)-5)*time.Second))
 	}
@@ -80,6 +81,7 @@ func (w *walk) step(t *testing.T) {
 	case 1:
 		limits := map[string]int{"0": w.IntN(4), "1": w.IntN(10), "2": 3}
 		r := ClaimRequest{Worker: "w", Max: w.IntN(8), Lease: time.Duration(w.IntN(5)) * time.Second, Limits: limits}
+		r.Most = map[string]int{"0": w.IntN(4)}
 		claimed, err := w.m.Claim(t.Context(), r)
 		require.NoError(t, err)
 		for _, c := range claimed {
@@ -155,11 +157,8 @@ func requireInvariants(t *testing.T, m *Memory) {
 			continue
 		}
 		queued++
-		h := r.transfer.queue.ready
-		if r.leased {
-			h = r.transfer.queue.leases
-			require.Equal(t, Running, r.state)
-		}
+		h := *r.transfer.queue.heap(r)
+		require.True(t, !r.leased || r.state == Running)
 		require.Same(t, r, h[r.position])
 		if parent := (r.position - 1) / 2; r.position > 0 {
 			require.False(t, h.Less(int(r.position), int(parent)), "heap order")
@@ -170,7 +169,10 @@ func requireInvariants(t *testing.T, m *Memory) {
 		require.Equal(t, *c, tr.counts)
 	}
 	for _, q := range m.queues {
-		queued -= len(q.ready) + len(q.leases)
+		queued -= len(q.leases)
+		for _, ready := range q.ready {
+			queued -= len(ready)
+		}
 	}
 	require.Zero(t, queued, "a file that cannot be claimed is in a queue")
 	requireIndexes(t, m)

@@ -2,7 +2,9 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -65,6 +67,36 @@ func (m *Memory) GetOperation(ctx context.Context, id string) (Operation, error)
 		return Operation{}, ErrNotFound
 	}
 	return o.clone(microsOf(time.Now())), nil
+}
+
+// ListOperations implements [Store].
+func (m *Memory) ListOperations(ctx context.Context, q OperationQuery) ([]Operation, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	var found []*Operation
+	for id, o := range m.operations {
+		if (q.ConnectorID == "" || o.ConnectorID == q.ConnectorID) && (q.Before == "" || id < q.Before) {
+			found = append(found, o)
+		}
+	}
+	slices.SortFunc(found, func(a, b *Operation) int { return cmp.Compare(b.ID, a.ID) })
+	found = upTo(found, q.Limit)
+	listed, now := make([]Operation, len(found)), microsOf(time.Now())
+	for i, o := range found {
+		listed[i] = o.clone(now)
+	}
+	return listed, nil
+}
+
+// upTo returns the first items, no more than limit; 0 is no limit.
+func upTo[T any](items []T, limit int) []T {
+	if limit <= 0 {
+		return items
+	}
+	return items[:min(len(items), limit)]
 }
 
 // PurgeOperations implements [Store]. It looks at all operations.

@@ -2,18 +2,30 @@ package store
 
 import "container/heap"
 
-// queue holds the files of one connector that can be claimed now or later. Each is in exactly one of the two heaps.
+// queue holds the files of one connector that can be claimed now or later. Each is in exactly one of the heaps.
 type queue struct {
 	connectorID string
-	ready       rowHeap // Queued, Waiting, Interrupted, and Running with a lease that was seen to have expired
-	leases      rowHeap // Running
-	turn        uint64
+	// by place of their priority: Queued, Waiting, Interrupted, and Running with a lease that was seen to have expired
+	ready  [High - Low + 1]rowHeap
+	leases rowHeap // Running
+	turn   uint64
 }
+
+// heap returns where a file stands, or belongs.
+func (q *queue) heap(r *row) *rowHeap {
+	if r.leased {
+		return &q.leases
+	}
+	return &q.ready[r.priority.place()]
+}
+
+// place is a number from 0, for the files that come first, to High - Low.
+func (p Priority) place() int { return int(High - min(max(p, Low), High)) }
 
 // give adds a file that nobody holds.
 func (q *queue) give(r *row) {
 	r.leased = false
-	heap.Push(&q.ready, r)
+	heap.Push(q.heap(r), r)
 }
 
 // lease adds a file that a worker holds.
@@ -23,13 +35,7 @@ func (q *queue) lease(r *row) {
 }
 
 // remove takes a file out.
-func (q *queue) remove(r *row) {
-	if r.leased {
-		heap.Remove(&q.leases, int(r.position))
-	} else {
-		heap.Remove(&q.ready, int(r.position))
-	}
-}
+func (q *queue) remove(r *row) { heap.Remove(q.heap(r), int(r.position)) }
 
 // expire makes the files ready whose leases have expired.
 func (q *queue) expire(now micros) {
@@ -40,12 +46,27 @@ func (q *queue) expire(now micros) {
 	}
 }
 
-// room is how many files could be claimed at most, were all of them ready.
-func (q *queue) room(limit int) int { return min(limit-len(q.leases), len(q.ready)) }
+// first returns the file that is claimed next, or nil. One of a higher priority that is not ready yet hides none.
+func (q *queue) first(now micros) *row {
+	for i := range q.ready {
+		if h := q.ready[i]; len(h) > 0 && h[0].since() <= now {
+			return h[0]
+		}
+	}
+	return nil
+}
 
-// claimable tells whether a file is ready and the limit allows one more to run.
-func (q *queue) claimable(limit int, now micros) bool {
-	return q.room(limit) > 0 && q.ready[0].since() <= now
+// room is how many files could be claimed at most, were all of them ready.
+func (q *queue) room(r *ClaimRequest) int {
+	n := 0
+	for _, h := range q.ready {
+		n += len(h)
+	}
+	n = min(n, r.Limits[q.connectorID]-len(q.leases))
+	if most, bounded := r.Most[q.connectorID]; bounded {
+		n = min(n, most)
+	}
+	return n
 }
 
 // rowHeap is a heap.Interface: first the row that is claimable first, ties by id.

@@ -65,10 +65,12 @@ type row struct {
 	wanted    State // 0, or Paused or Cancelled while Running
 	phase     Phase
 	skipped   bool
-	leased    bool  // it is in its queue's leases, not in ready
+	leased    bool // it is in its queue's leases, not in ready
+	priority  Priority
 	position  int32 // in the one or the other
 	attempts  int32
 	failures  int32
+	task      int32
 
 	partner    *group // nil: none
 	sourcePath string
@@ -103,7 +105,7 @@ func (r *row) since() micros {
 }
 
 func (r *row) setProgress(p Progress) {
-	r.phase, r.skipped, r.failures = p.Phase, p.Skipped, int32(p.Failures)
+	r.phase, r.skipped, r.failures, r.task = p.Phase, p.Skipped, int32(p.Failures), int32(p.Task)
 	r.size, r.offset, r.blockSize, r.rank = p.Size, p.Offset, p.BlockSize, p.Rank
 	r.checkpoint, r.sha256 = string(p.Checkpoint), string(p.SHA256)
 }
@@ -135,9 +137,9 @@ func (r *row) share(f *File) {
 	f.TransferID, f.ConnectorID, f.FollowID, f.RuleName = t.ID, t.ConnectorID, t.FollowID, t.RuleName
 	f.Metadata = t.Metadata
 	f.Direction, f.Partner, f.SourcePath, f.TargetPath = r.direction, r.partner.value(), r.sourcePath, r.targetPath
-	f.StartAt, f.Parent = r.startAt.time(), r.parent
+	f.StartAt, f.Parent, f.Priority = r.startAt.time(), r.parent, r.priority
 	f.State, f.Wanted = r.state, r.wanted
-	f.Phase, f.Skipped, f.Failures = r.phase, r.skipped, int(r.failures)
+	f.Phase, f.Skipped, f.Failures, f.Task = r.phase, r.skipped, int(r.failures), int(r.task)
 	f.Size, f.Offset, f.BlockSize, f.Rank = r.size, r.offset, r.blockSize, r.rank
 	f.Failure = Failure{}
 	if r.failure != nil {

@@ -14,7 +14,7 @@ func (m *Memory) Update(ctx context.Context, changes []Change) ([]error, error) 
 		return nil, err
 	}
 	now := microsOf(time.Now())
-	var happened [FilesWanted + 1]bool
+	var happened topics
 	verdicts := make([]error, len(changes))
 	for i := range changes {
 		var topic Topic
@@ -36,16 +36,33 @@ func (m *Memory) apply(c *Change, now micros) (Topic, error) {
 	default:
 		return 0, fmt.Errorf("store: a worker cannot make file %d %v (try Waiting, Interrupted, Done or Failed)", c.ID, c.State)
 	}
+	before := r.offset
 	r.setProgress(c.Progress)
 	r.setFailure(c.Failure)
 	if c.State == Running {
-		return 0, m.renew(r, c.Lease, now)
+		err := m.renew(r, c.Lease, now)
+		if r.offset > before {
+			m.record(FileProgressed, r, nil)
+		}
+		return 0, err
 	}
+	return m.giveUp(r, c, now), nil
+}
+
+// giveUp ends the lease on a file as its worker says, unless a user wants it otherwise, and tells what happened by that.
+func (m *Memory) giveUp(r *row, c *Change, now micros) Topic {
 	to := c.State
 	if r.wanted != 0 && !to.Final() {
 		to = r.wanted
 	}
-	return m.become(r, to, now.add(max(0, c.Delay)), now), nil
+	topic := m.become(r, to, now.add(max(0, c.Delay)), now)
+	if to.Final() {
+		m.record(FileFinished, r, c.Note)
+	}
+	if to == Done && c.Enter != nil {
+		m.ledger.enter(*c.Enter, r)
+	}
+	return topic
 }
 
 // renew extends the lease of a running file and tells what is wanted of it instead.

@@ -27,9 +27,12 @@ func (m *Memory) Watch(ctx context.Context, topic Topic) <-chan struct{} {
 	return w.hints
 }
 
+// topics are those of which something happened. Topic 0 is nobody's.
+type topics [DutiesChanged + 1]bool
+
 // hintAll tells the watchers of all topics of which something happened.
-func (m *Memory) hintAll(happened [FilesWanted + 1]bool) {
-	for topic := FilesReady; topic <= FilesWanted; topic++ {
+func (m *Memory) hintAll(happened topics) {
+	for topic := FilesReady; topic <= DutiesChanged; topic++ {
 		if happened[topic] {
 			m.hint(topic)
 		}
