@@ -169,6 +169,7 @@ func (c *Client) apply(ctx context.Context, ids []int64, v control, out *Control
 		switch {
 		case verdict == nil:
 			out.Files++
+			c.tellControlled(ctx, ids[i])
 		case errors.Is(verdict, store.ErrNotFound) && len(ids) == 1:
 			id := strconv.FormatInt(ids[i], 10)
 			return &ResourceNotFoundException{Message: "file " + id + " is not known", Resource: id, ResourceType: "File"}

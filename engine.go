@@ -39,6 +39,7 @@ type engine struct {
 	partners *partners
 
 	operations operations
+	hub        hub
 
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
@@ -78,6 +79,7 @@ func newEngine(cfg Config) *engine {
 		running:  make(map[*job]struct{}),
 	}
 	e.partners = newPartners(cfg, e.buffers)
+	e.hub.init(e)
 	e.operations = operations{engine: e, slots: make(chan struct{}, operationsAtOnce)}
 	return e
 }
@@ -103,6 +105,11 @@ func (e *engine) start(ctx context.Context) {
 			e.followStore(e.house)
 		}
 	}()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		e.hub.followTransfers(e.cut)
+	}()
 	go func() {
 		defer close(e.ended)
 		e.dispatch()
@@ -112,9 +119,12 @@ func (e *engine) start(ctx context.Context) {
 		e.workers.Wait()
 		close(e.outcomes)
 		<-recorded
+		close(e.hub.last)
 		e.operations.wait()
 		e.partners.shutdown()
 		e.buffers.close()
+		<-told
+		e.hub.close()
 		unhook()
 		e.cutOff(errCutOff)
 	}()
@@ -245,6 +255,7 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 		if probe {
 			j.probe = j.partner.breaker.begin()
 		}
+		e.hub.started(&j.file.File)
 		e.mu.Lock()
 		e.running[j] = struct{}{}
 		e.mu.Unlock()

@@ -47,7 +47,7 @@ type Event struct {
 	TransferID  string            `json:"transferId"`
 	FileID      int64             `json:"fileId,omitempty"` // 0: it is about a transfer
 	ConnectorID string            `json:"connectorId,omitempty"`
-	Partner     string            `json:"partner,omitempty"` // the remote side; of files alone
+	Partner     string            `json:"partner,omitempty"` // the remote side
 	FollowID    string            `json:"followId,omitempty"`
 	RuleName    string            `json:"ruleName,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
@@ -55,7 +55,8 @@ type Event struct {
 	// Operation is "SEND" or "RETRIEVE" (AWS: operation).
 	Operation string `json:"operation,omitempty"`
 
-	// StatusCode and the failure are as in ConnectorFileTransferResult. A transfer is COMPLETED if all of its files are.
+	// StatusCode and the failure are as in ConnectorFileTransferResult. A transfer is COMPLETED if all of its files are,
+	// and has no status if that cannot be known because rows were purged.
 	StatusCode     TransferTableStatus `json:"statusCode,omitempty"`
 	FailureCode    Code                `json:"failureCode,omitempty"`
 	FailureDetail  Code                `json:"failureDetail,omitempty"`

@@ -128,8 +128,10 @@ func (e *engine) write(batch []entry) {
 			b.job.loseLease()
 		case b.change.State == store.Running:
 			b.job.renewed(asked)
+			e.hub.recorded(b.job, &batch[i].change)
 		default:
 			e.logOutcome(b.job, b.change)
+			e.hub.recorded(b.job, &batch[i].change)
 		}
 		if b.change.State != store.Running {
 			ended = append(ended, b.job)

@@ -1,10 +1,13 @@
 package transfer
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/seed62b9dc43/transfer/store"
 )
 
 // SubscribeInput says which events of this Client come. Empty fields are no filter.
@@ -128,4 +131,17 @@ func (s *Subscription) matches(e *Event) bool {
 	return (s.in.ConnectorID == "" || s.in.ConnectorID == e.ConnectorID) &&
 		(s.in.TransferID == "" || s.in.TransferID == e.TransferID) &&
 		(s.in.FileID == 0 || s.in.FileID == e.FileID)
+}
+
+// tellControlled tells subscriptions of a file that a user has paused or cancelled and that did not run. Of one that runs
+// tells who moves it.
+func (c *Client) tellControlled(ctx context.Context, id int64) {
+	h := &c.engine.hub
+	if !h.wants(EventFilePaused, EventFileCancelled, EventTransferFinished) {
+		return
+	}
+	found, err := c.cfg.Store.ListFiles(ctx, store.Query{After: store.Cursor{ID: id - 1}, Limit: 1})
+	if err == nil && len(found) == 1 && found[0].ID == id && (found[0].State == store.Paused || found[0].State == store.Cancelled) {
+		h.file(&found[0])
+	}
 }

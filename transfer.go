@@ -71,6 +71,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	c.mu.Unlock()
 	if !started {
 		c.engine.stop()
+		c.engine.hub.close()
 		return nil
 	}
 	return c.engine.shutdown(ctx)

@@ -71,9 +71,11 @@ func transferEvent(ctx context.Context, s store.Store, id string) (Event, error)
 	sum := summarize(counts)
 	e.ConnectorID, e.FollowID, e.RuleName, e.Metadata, e.CreatedAt = t.ConnectorID, t.FollowID, t.RuleName, t.Metadata, t.CreatedAt
 	e.Files, e.FilesCompleted, e.FilesFailed = t.Files, sum.Completed, sum.Failed
-	e.StatusCode = TransferTableStatusCompleted
-	if sum.Failed > 0 {
+	switch {
+	case sum.Failed > 0:
 		e.StatusCode = TransferTableStatusFailed
+	case sum.Completed == t.Files:
+		e.StatusCode = TransferTableStatusCompleted
 	}
 	if len(newest) > 0 {
 		e.Time = newest[0].FinishedAt
