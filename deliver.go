@@ -36,6 +36,9 @@ func (e *engine) deliver(j *job) (err error) {
 	}
 	j.failIfChanged = d.request.FailIfChanged
 	defer func() { _ = d.remote.close() }()
+	if e.cfg.keepsJournal() {
+		defer func() { j.session = d.remote.features().Session }()
+	}
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if f.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from

@@ -40,6 +40,7 @@ type engine struct {
 
 	operations operations
 	hub        hub
+	outboxes   outboxes
 
 	// Two ends: after stopping, no file is claimed and running ones end at a window's end; after cut, they end at once.
 	stopping chan struct{}
@@ -105,6 +106,7 @@ func (e *engine) start(ctx context.Context) {
 			e.followStore(e.house)
 		}
 	}()
+	e.outboxes.start(e.cut, e)
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
@@ -120,6 +122,7 @@ func (e *engine) start(ctx context.Context) {
 		close(e.outcomes)
 		<-recorded
 		close(e.hub.last)
+		e.outboxes.finish()
 		e.operations.wait()
 		e.partners.shutdown()
 		e.buffers.close()

@@ -53,7 +53,9 @@ func (e *engine) gather(j *job) (batch []entry) {
 		if j.hasLost() {
 			lost = append(lost, j)
 		} else {
-			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
+			c := j.change(e.cfg.Lease)
+			c.Note = e.cfg.note(&j.file.File, &c, j.session)
+			batch = append(batch, entry{j, c})
 		}
 	}
 	e.remove(lost)
