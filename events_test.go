@@ -48,7 +48,7 @@ func typesOf(events []transfer.Event) (types []transfer.EventType) {
 
 func TestSubscribe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := setup(t, policy(transfer.RetryPolicy{MaxAttempts: 2}))
+		b := ordered(t, policy(transfer.RetryPolicy{MaxAttempts: 2}))
 		b.local.WriteFile("/out/a.csv", content(1, 2500))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 2, Times: 1, Delay: 3 * time.Second})
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpCommit, Nth: 1, Times: 1, Err: &transfer.Error{Op: "commit", Code: transfer.ConnectionLost, Err: errors.New("gone")}})
@@ -98,6 +98,7 @@ func TestSubscribeFilters(t *testing.T) {
 		others := b.subscribe(transfer.SubscribeInput{ConnectorID: "other"})
 		first := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"/out/a"}, RemoteDirectoryPath: "/in"})
 		require.Equal(t, first, until(t, ends, transfer.EventFileCompleted)[0].TransferID)
+		synctest.Wait()
 		only := b.subscribe(transfer.SubscribeInput{TransferID: first})
 		require.Len(t, b.run(transfer.StartFileTransferInput{SendFilePaths: []string{"/out/b"}, RemoteDirectoryPath: "/in"}), 1)
 		until(t, ends, transfer.EventFileCompleted)
@@ -144,7 +145,7 @@ func TestSubscribeTellsOfControl(t *testing.T) {
 // TestSubscribeTellsOfARunningFileThatIsCancelled has the worker tell, not the caller.
 func TestSubscribeTellsOfARunningFileThatIsCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := setup(t)
+		b := ordered(t)
 		b.local.WriteFile("/out/a", content(1, 5000))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 2, Block: true})
 		sub := b.subscribe(transfer.SubscribeInput{})

@@ -12,14 +12,19 @@ import (
 // all of its answers for one transfer together look at each file once. It is not safe for concurrent use.
 type transferEnds struct {
 	store store.Store
-	first map[string]int64 // by transfer: files with lower ids have ended
+	first map[string]int64 // by transfer: files with lower ids have ended; allEnded: all have
 }
 
-// maxTransferEnds is how many transfers are remembered.
-const maxTransferEnds = 10_000
+const (
+	maxTransferEnds = 10_000 // how many transfers are remembered
+	allEnded        = -1
+)
 
 // ended reports whether all files of the transfer have ended.
 func (t *transferEnds) ended(ctx context.Context, id string) (bool, error) {
+	if t.first[id] == allEnded {
+		return true, nil
+	}
 	q := store.Query{TransferID: id, States: unfinished, Limit: 1}
 	if first := t.first[id]; first > 0 {
 		q.After = store.Cursor{ID: first - 1}
@@ -28,15 +33,14 @@ func (t *transferEnds) ended(ctx context.Context, id string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for files of transfer %s that have not ended: %w", id, err)
 	}
-	if len(files) == 0 {
-		delete(t.first, id)
-		return true, nil
-	}
 	if len(t.first) >= maxTransferEnds || t.first == nil {
 		t.first = make(map[string]int64)
 	}
-	t.first[id] = files[0].ID
-	return false, nil
+	t.first[id] = allEnded
+	if len(files) > 0 {
+		t.first[id] = files[0].ID
+	}
+	return len(files) == 0, nil
 }
 
 // unfinished are the states that are not final.
