@@ -87,8 +87,12 @@ func (d *delivering) drop(seq int64) {
 	d.finish = append(d.finish, seq)
 }
 
-// launch begins deliveries. A sink that takes nothing is called by one at a time.
+// launch begins deliveries. A sink that takes nothing is called by one at a time. As long as something that was taken is not
+// dropped, nothing that follows is delivered: if this node dies, another would go back in the order.
 func (d *delivering) launch(ctx context.Context) {
+	if len(d.finish) > 0 {
+		return
+	}
 	now := time.Now()
 	for len(d.waiting) > 0 && !d.waiting[0].due.After(now) {
 		d.ready = append(d.ready, d.waiting[0])
