@@ -61,7 +61,7 @@ type Event struct {
 	Seq        int64 // above 0; grows, not without gaps, over all streams
 	Stream     string
 	Kind       EventKind
-	At         time.Time
+	At         time.Time // of a change of a file: its UpdatedAt then
 	TransferID string
 	FileID     int64  // 0: not about a file
 	State      State  // of the file then; 0 of Noted ones

@@ -211,3 +211,16 @@ func TestMemoryPurgeFreesWhatItRemoves(t *testing.T) {
 		}
 	}
 }
+
+// What happens to files costs nothing for the journal once no stream wants to know.
+func TestMemoryJournalKnowsWhatIsWanted(t *testing.T) {
+	t.Parallel()
+	m := NewMemory()
+	for _, kinds := range [][]EventKind{{FileProgressed, FileFinished}, {FileFinished}, {Noted}} {
+		require.NoError(t, m.OpenStream(t.Context(), Stream{Name: "a", Kinds: kinds}))
+	}
+	require.NoError(t, m.OpenStream(t.Context(), Stream{Name: "b", Kinds: []EventKind{FileProgressed, FileProgressed}}))
+	require.Equal(t, [Noted + 1]int{FileProgressed: 1}, m.journal.wanted)
+	require.NoError(t, m.CloseStream(t.Context(), "b"))
+	require.Zero(t, m.journal.wanted)
+}

@@ -137,7 +137,7 @@ func claimAgain(t *testing.T, s store.Store) {
 		c := change(f, state)
 		c.Progress = store.Progress{
 			Phase: store.PhaseData, Size: 100, Offset: 50, BlockSize: 10, Rank: 5, Checkpoint: []byte("checkpoint"),
-			Failures: 4,
+			Failures: 4, Task: 2,
 		}
 		given := write(t, s, c)
 

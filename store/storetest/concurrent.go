@@ -21,6 +21,7 @@ var concurrentPromises = []promise{
 	{"users pause, resume and cancel while workers go on", concurrentUsers},
 	{"many who purge remove each file and each transfer once", concurrentPurge},
 	{"reading, creating and working go on together", concurrentMix},
+	{"a stream that is read and emptied meanwhile loses no event", concurrentOutbox},
 }
 
 // crew is workers that share a backlog.

@@ -45,6 +45,7 @@ func createDefaults(t *testing.T, s store.Store) {
 	files := newFiles(2)
 	files[1].Direction = store.Retrieve
 	files[1].Parent = 1<<53 - 1
+	files[1].Priority = store.High
 	created, err := s.CreateTransfer(t.Context(), given, files)
 	require.NoError(t, err)
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ var closePromises = []promise{
 func calls(s store.Store, held, failed store.File) map[string]func(context.Context) error {
 	tr := newTransfer("acme")
 	tr.ClientToken = "token"
-	return map[string]func(context.Context) error{
+	all := map[string]func(context.Context) error{
 		"CreateTransfer": func(ctx context.Context) error {
 			_, err := s.CreateTransfer(ctx, tr, newFiles(3))
 			return err
@@ -89,8 +90,74 @@ func calls(s store.Store, held, failed store.File) map[string]func(context.Conte
 			_, err := s.GetOperation(ctx, newID())
 			return orNil(err)
 		},
+		"ListOperations": func(ctx context.Context) error {
+			_, err := s.ListOperations(ctx, store.OperationQuery{})
+			return err
+		},
 		"PurgeOperations": func(ctx context.Context) error {
 			_, err := s.PurgeOperations(ctx, 0, 10)
+			return err
+		},
+	}
+	maps.Copy(all, dutyCalls(s))
+	maps.Copy(all, journalCalls(s))
+	return all
+}
+
+// dutyCalls are those of store.Duties.
+func dutyCalls(s store.Store) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"CreateDuty": func(ctx context.Context) error { return s.CreateDuty(ctx, store.Duty{Name: newID()}) },
+		"ClaimDuties": func(ctx context.Context) error {
+			_, err := s.ClaimDuties(ctx, store.DutyRequest{Worker: "late", Max: 10, Lease: long})
+			return err
+		},
+		"UpdateDuty": func(ctx context.Context) error {
+			if err := s.UpdateDuty(ctx, store.Duty{Name: "unknown", Token: 1}, long); !errors.Is(err, store.ErrLeaseLost) {
+				return err
+			}
+			return nil
+		},
+		"DeleteDuty": func(ctx context.Context) error { return orNil(s.DeleteDuty(ctx, "unknown", 0)) },
+		"ListDuties": func(ctx context.Context) error {
+			_, err := s.ListDuties(ctx, store.DutyQuery{})
+			return err
+		},
+	}
+}
+
+// journalCalls are those of store.Journal and store.Ledger.
+func journalCalls(s store.Store) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"OpenStream":  func(ctx context.Context) error { return s.OpenStream(ctx, store.Stream{Name: newID()}) },
+		"CloseStream": func(ctx context.Context) error { return orNil(s.CloseStream(ctx, "unknown")) },
+		"ListStreams": func(ctx context.Context) error {
+			_, err := s.ListStreams(ctx)
+			return err
+		},
+		"AppendEvents": func(ctx context.Context) error {
+			return orNil(s.AppendEvents(ctx, "unknown", []store.Event{{Note: []byte("note")}}))
+		},
+		"ListEvents": func(ctx context.Context) error {
+			_, err := s.ListEvents(ctx, store.EventQuery{Stream: "acme"})
+			return err
+		},
+		"CountEvents": func(ctx context.Context) error {
+			_, err := s.CountEvents(ctx, "acme")
+			return err
+		},
+		"DropEvents": func(ctx context.Context) error { return s.DropEvents(ctx, "acme", []int64{1}) },
+		"PurgeEvents": func(ctx context.Context) error {
+			_, err := s.PurgeEvents(ctx, "acme", 0, 10)
+			return err
+		},
+		"LookUp": func(ctx context.Context) error {
+			_, err := s.LookUp(ctx, "acme", []string{"/a"})
+			return err
+		},
+		"Forget": func(ctx context.Context) error { return s.Forget(ctx, "acme", []string{"/a"}) },
+		"PurgeLedger": func(ctx context.Context) error {
+			_, err := s.PurgeLedger(ctx, 0, 10)
 			return err
 		},
 	}

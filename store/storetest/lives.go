@@ -29,7 +29,7 @@ func checkModel(t *testing.T, open func(t *testing.T) store.Store) {
 		}
 		s := open(t)
 		defer func() { require.NoError(r, s.Close()) }()
-		w := &world{store: s, transfers: map[string]store.Transfer{}, tokens: map[string]string{}}
+		w := &world{store: s, transfers: map[string]store.Transfer{}, tokens: map[string]string{}, chronicle: newChronicle(r, s)}
 		steps := map[string]func(*rapid.T){
 			"": w.compare, "create": w.create, "claim": w.claim, "claim more": w.claim, "work": w.work, "give up": w.giveUp,
 			"heed": w.heed, "crash": w.crash, "zombie": w.zombie, "control": w.control, "control more": w.control,
@@ -47,6 +47,7 @@ type world struct {
 	lives     []*life // in the order of ids
 	transfers map[string]store.Transfer
 	tokens    map[string]string // by client token: the transfer's id
+	chronicle
 }
 
 // draw returns one of values.
@@ -94,6 +95,7 @@ func (w *world) create(r *rapid.T) {
 	given.ClientToken = draw(r, "token", "", "", "one", "two")
 	files := newFiles(rapid.IntRange(1, 5).Draw(r, "files"))
 	for i := range files {
+		files[i].Priority = draw(r, "priority", store.Normal, store.Normal, store.Low, store.High)
 		if draw(r, "ahead", false, false, true) {
 			files[i].StartAt = time.Now().Add(long).UTC().Truncate(time.Microsecond)
 		}
@@ -121,8 +123,12 @@ func (w *world) create(r *rapid.T) {
 
 func (w *world) claim(r *rapid.T) {
 	maximum, limit := rapid.IntRange(0, 6).Draw(r, "max"), rapid.IntRange(0, 10).Draw(r, "limit")
-	want := claimable(w.lives, maximum, limit)
-	got := claimLimited(r, w.store, "w", maximum, long, map[string]int{"acme": limit})
+	most := draw(r, "most", 100, 100, 0, 2)
+	want := claimable(w.lives, min(maximum, most), limit)
+	got, err := w.store.Claim(r.Context(), store.ClaimRequest{
+		Worker: "w", Max: maximum, Lease: long, Limits: map[string]int{"acme": limit}, Most: map[string]int{"acme": most},
+	})
+	require.NoError(r, err)
 	require.Equal(r, ids(want, func(l *life) int64 { return l.ID }), claimedIDs(got))
 	for _, l := range want {
 		l.claim("w")
@@ -162,10 +168,17 @@ func (w *world) update(r *rapid.T, l *life, c store.Change) {
 	c.ID, c.Token = l.ID, l.Token
 	c.Progress = store.Progress{
 		Phase: store.PhaseData, Size: 100, Offset: rapid.Int64Range(0, 100).Draw(r, "offset"), Failures: l.Failures + 1,
+		Task: rapid.IntRange(0, 5).Draw(r, "task"),
 		Checkpoint: []byte(draw(r, "checkpoint", "", "checkpoint")),
 	}
 	c.Code = draw(r, "code", "", "TIMEOUT_ERROR")
+	c.Note = []byte(draw(r, "note", "", "note"))
+	if path := draw(r, "enter", "", "/a", "/b"); path != "" {
+		c.Enter = entry(chronicled, path)
+	}
+	before := l.File
 	require.ErrorIs(r, update(r, w.store, c)[0], l.update(c))
+	w.updated(before, l.File, c)
 }
 
 // zombie writes with a token that is good no longer.
@@ -184,7 +197,9 @@ func (w *world) control(r *rapid.T) {
 	for i, verdict := range control(r, w.store, to, ids...) {
 		want := store.ErrNotFound
 		if l := w.find(ids[i]); l != nil {
+			before := l.File
 			want = l.control(to)
+			w.changed(before, l.File, nil)
 		}
 		require.ErrorIs(r, verdict, want, "file %d to %v", ids[i], to)
 	}
@@ -257,6 +272,7 @@ func (w *world) compare(r *rapid.T) {
 		}
 		requireSame(r, l.File, got)
 	}
+	w.chronicle.compare(r, w.store)
 }
 
 // adopt takes over the times that the store may have changed.

@@ -116,7 +116,7 @@ func claimable(lives []*life, maximum, limit int) []*life {
 		}
 	}
 	slices.SortFunc(ready, func(a, b *life) int {
-		return cmp.Or(a.readySince().Compare(b.readySince()), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), a.readySince().Compare(b.readySince()), cmp.Compare(a.ID, b.ID))
 	})
 	return ready[:max(0, min(maximum, limit, len(ready)))]
 }

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ var operationPromises = []promise{
 	{"of concurrent ends one is written", operationEndsOnce},
 	{"its time passes on the store's clock", operationExpires},
 	{"unknown ones are ErrNotFound", operationUnknown},
+	{"lists are of one connector or all, the newest first by id", operationList},
 	{"purging removes what began long enough ago and has ended for sure", operationPurged},
 }
 
@@ -105,6 +108,40 @@ func operationUnknown(t *testing.T, s store.Store) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 		require.ErrorIs(t, s.FinishOperation(t.Context(), store.Operation{ID: id}), store.ErrNotFound)
 	}
+}
+
+func operationList(t *testing.T, s store.Store) {
+	var all []store.Operation
+	for i := range 12 {
+		given := store.Operation{ID: fmt.Sprintf("%02d-%s", i, newID()), ConnectorID: []string{"acme", "other", "%"}[i%3], Limit: long}
+		if i < 2 {
+			given.Limit = tick
+		}
+		_, err := s.CreateOperation(t.Context(), given)
+		require.NoError(t, err)
+		if i > 5 {
+			require.NoError(t, s.FinishOperation(t.Context(), store.Operation{ID: given.ID, Result: []byte("result")}))
+		}
+		all = append(all, given)
+	}
+	letPass(t, s, 2*tick)
+	for i := range all {
+		all[i] = getOperation(t, s, all[i].ID)
+		require.Equal(t, i < 2, all[i].Expired)
+	}
+	slices.Reverse(all)
+	other := slices.DeleteFunc(slices.Clone(all), func(o store.Operation) bool { return o.ConnectorID != "other" })
+	listed := func(q store.OperationQuery) []store.Operation {
+		found, err := s.ListOperations(t.Context(), q)
+		require.NoError(t, err)
+		return found
+	}
+	require.Equal(t, all, listed(store.OperationQuery{}))
+	require.Equal(t, all[3:8], listed(store.OperationQuery{Before: all[2].ID, Limit: 5}))
+	require.Equal(t, other, listed(store.OperationQuery{ConnectorID: "other"}))
+	require.Equal(t, other[2:3], listed(store.OperationQuery{ConnectorID: "other", Before: other[1].ID, Limit: 1}))
+	require.Empty(t, listed(store.OperationQuery{Before: all[11].ID}))
+	require.Empty(t, listed(store.OperationQuery{ConnectorID: "unknown"}))
 }
 
 func operationPurged(t *testing.T, s store.Store) {

@@ -30,7 +30,7 @@ func updateReplaces(t *testing.T, s store.Store) {
 	full.Progress = store.Progress{
 		Phase: store.PhaseFinalize, Size: 1 << 50, Offset: 1<<50 - 1, BlockSize: 8 << 20, Rank: 1 << 27,
 		Checkpoint: []byte("checkpoint"), SHA256: []byte("0123456789abcdef0123456789abcdef"), Skipped: true,
-		Failures: 3,
+		Failures: 3, Task: 7,
 	}
 	full.Failure = store.Failure{Code: "CONNECTION_ERROR", Detail: "CONNECTION_LOST", Message: "gone"}
 	got := write(t, s, full)
@@ -103,7 +103,7 @@ func updateFinal(t *testing.T, s store.Store) {
 		c := change(f, to)
 		c.Progress = store.Progress{
 			Phase: store.PhaseFinalize, Size: 9, Offset: 9, BlockSize: 4, Rank: 3, Checkpoint: []byte("checkpoint"),
-			SHA256: []byte("sum"), Skipped: true, Failures: 2,
+			SHA256: []byte("sum"), Skipped: true, Failures: 2, Task: 1,
 		}
 		c.Failure = store.Failure{Code: "RENAME_ERROR", Detail: "FILE_EXISTS", Message: "there"}
 		got := write(t, s, c)

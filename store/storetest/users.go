@@ -29,6 +29,7 @@ type traffic struct {
 func concurrentUsers(t *testing.T, s store.Store) {
 	const workers, users, rounds = 4, 3, 60
 	tr := &traffic{store: s, files: fileIDs(create(t, s, "acme", 80)), held: map[int64]string{}}
+	openStream(t, s, "acme", store.FileProgressed, store.FileFinished)
 	timeout, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(timeout)
@@ -53,6 +54,7 @@ func concurrentUsers(t *testing.T, s store.Store) {
 		require.True(t, f.State.Final(), "file %d is %v", f.ID, f.State)
 	}
 	requireCounts(t, s, store.Query{}, countsOf(files, store.Query{}))
+	requireStory(t, s, "acme", files)
 }
 
 func random(seed int) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 1)) }
@@ -116,6 +118,7 @@ func (tr *traffic) move(ctx context.Context, claimed []store.Claimed, worker str
 		}
 		changes[i] = change(c.File, store.Running)
 		changes[i].Lease = long
+		changes[i].Offset++
 	}
 	r.Shuffle(len(changes), func(i, j int) { changes[i], changes[j] = changes[j], changes[i] })
 	verdicts, err := tr.store.Update(ctx, changes)
