@@ -14,7 +14,8 @@ import (
 type AuditAction string
 
 // Actions of the audit trail. All but AuditFileFinished are noted before they are done: what was asked, not what came of
-// it. One that was refused, or failed, may be noted all the same.
+// it. One that was refused, or failed, may be noted all the same; so may a repetition with a ClientToken, under a TransferID
+// that nothing has.
 const (
 	AuditFileFinished    AuditAction = "FILE_FINISHED" // what became of a file
 	AuditStartTransfer   AuditAction = "START_FILE_TRANSFER"

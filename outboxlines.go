@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -138,7 +139,9 @@ func (d *delivering) call(ctx context.Context, e store.Event, made *Event) (*Eve
 		}
 		made = &event
 	}
-	return made, d.sink.Deliver(ctx, *made)
+	own := *made
+	own.Metadata = maps.Clone(made.Metadata) // the sink may change it
+	return made, d.sink.Deliver(ctx, own)
 }
 
 // make returns the event with what the Store knows of its file or transfer.
@@ -159,7 +162,7 @@ func (d *delivering) make(ctx context.Context, e store.Event) (Event, error) {
 	}
 	f := found[0]
 	if e.Kind == store.FileProgressed { // the row has gone on
-		f.State, f.Failure, f.SHA256, f.FinishedAt = store.Running, store.Failure{}, nil, time.Time{}
+		f.Failure, f.SHA256, f.FinishedAt = store.Failure{}, nil, time.Time{}
 	}
 	f.State, f.Offset, f.Size, f.UpdatedAt = e.State, e.Offset, e.Size, e.At
 	event := fileEvent(&f)

@@ -237,7 +237,9 @@ func TestSinkOverACrash(t *testing.T) {
 		}
 	}
 	in.answer = slow
-	withSink := func(c *transfer.Config) { c.Sinks, c.Lease, c.ProgressInterval = map[string]transfer.EventSink{"in": in}, time.Second, 5*time.Millisecond }
+	withSink := func(c *transfer.Config) {
+		c.Sinks, c.Lease, c.ProgressInterval = map[string]transfer.EventSink{"in": in}, time.Second, 5*time.Millisecond
+	}
 	b := setup(t, withSink)
 	b.put(files)
 	id := b.start(sendAll(files))

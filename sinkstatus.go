@@ -45,7 +45,7 @@ type SinkStatus struct {
 	Configured bool      // it is one of this Client's Config.Sinks
 	Pending    int64     // events that the Store keeps for it
 	Oldest     time.Time // when the first of them happened; zero if there are none
-	Node       string    // the Client that delivers; empty if none does just now
+	Node       string    // the Client that has the duty to deliver; empty if none has; one that has died keeps it for Config.Lease
 
 	// The fields below are those of a moment ago: up to a third of Config.Lease.
 	Delivered   int64     // events, since the sink was first known; after a crash some are not counted

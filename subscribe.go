@@ -19,8 +19,8 @@ type SubscribeInput struct {
 	TransferID  string
 	FileID      int64
 
-	// Buffer is how many events wait for the reader at most; further ones are lost and counted. Default 256, at most
-	// 65,536.
+	// Buffer is how many events wait for the reader at most, of about 0.5 KB each, which are taken at once; further ones
+	// are lost and counted. Default 256, at most 65,536.
 	Buffer int
 }
 
