@@ -24,13 +24,13 @@ import (
 // fate lets a node die at one of the steps that it takes: a write to the Store, a call of a storage, the beginning or the
 // end of a task; before the step is done, or after that, when nobody gets to know.
 type fate struct {
-	mu    sync.Mutex // guards the fields below
-	at    int        // the step; 0: never
-	after bool
-	steps int
-	dead  bool
-	trail []string
-	made  map[string]int // how often each path was published
+	mu     sync.Mutex // guards the fields below
+	at     int        // the step; 0: never
+	after  bool
+	steps  int
+	dead   bool
+	deaths []string
+	made   map[string]int // how often each path was published
 }
 
 func (f *fate) step(what string, do func() error) error {
@@ -43,7 +43,7 @@ func (f *fate) step(what string, do func() error) error {
 		return store.ErrClosed
 	case dies:
 		f.dead = true
-		f.trail = append(f.trail, "dies at "+what)
+		f.deaths = append(f.deaths, "dies at "+what)
 	}
 	f.mu.Unlock()
 	if dies && !f.after {
@@ -266,7 +266,7 @@ func dieInAFlow(t *testing.T, at int, after bool) (reached bool) {
 	plain := content(5, 2600)
 	f.remote.WriteFile("drop/a.csv.gz", gzipped(t, plain))
 	r := f.live(transfer.StartFileTransferInput{RuleName: "r", RetrieveFilePaths: []string{"a.csv.gz"}, FollowID: "flow"}, func() {})
-	why := fmt.Sprintf("step %d, after=%v: %v; %v %s", at, after, f.trail, r.State, r.FailureMessage)
+	why := fmt.Sprintf("step %d, after=%v: %v; %v %s", at, after, f.deaths, r.State, r.FailureMessage)
 
 	require.LessOrEqual(t, f.runs("b0"), 1, why)
 	require.LessOrEqual(t, f.runs("a2"), 1, why)
@@ -290,7 +290,7 @@ func dieInAFlow(t *testing.T, at int, after bool) (reached bool) {
 	require.NoError(t, err)
 	require.Len(t, forwarded, 1, why)
 	require.Empty(t, f.local.Partials(), why)
-	return len(f.trail) > 0
+	return len(f.deaths) > 0
 }
 
 // Random chains meet a crash, faults and wishes at random; SEED=n runs one of them again, SEEDS=n the first n.
@@ -351,7 +351,7 @@ func chainAtRandom(t *testing.T, seed uint64) {
 			}
 		}
 	})
-	why := fmt.Sprintf("seed %d: %v %v; %v %v %s", seed, f.trail, f.read(), r.State, r.FailureDetail, r.FailureMessage)
+	why := fmt.Sprintf("seed %d: %v %v; %v %v %s", seed, f.deaths, f.read(), r.State, r.FailureDetail, r.FailureMessage)
 	for name, is := range once {
 		if is {
 			require.LessOrEqual(t, f.runs(name), 1, why)

@@ -30,6 +30,9 @@ type delivery struct {
 func (e *engine) deliver(j *job) (err error) {
 	d := &delivery{engine: e, job: j, request: j.request, remote: &session{engine: e, partner: j.partner, watched: &j.watched, probe: j.probe}}
 	defer func() { _ = d.remote.close() }()
+	if e.cfg.keepsJournal() {
+		defer func() { j.session = d.remote.features().Session }()
+	}
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if j.file.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from

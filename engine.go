@@ -40,6 +40,8 @@ type engine struct {
 	partners *partners
 
 	operations operations
+	hub        hub
+	outboxes   outboxes
 
 	startTransfer func(context.Context, *StartFileTransferInput) (*StartFileTransferOutput, error) // of the Client
 
@@ -83,6 +85,7 @@ func newEngine(cfg Config) *engine {
 		running:  make(map[*job]struct{}),
 	}
 	e.partners = newPartners(cfg, e.buffers)
+	e.hub.init(e)
 	e.operations = operations{engine: e, slots: make(chan struct{}, operationsAtOnce)}
 	return e
 }
@@ -108,6 +111,12 @@ func (e *engine) start(ctx context.Context) {
 			e.followStore(e.house)
 		}
 	}()
+	e.outboxes.start(e.cut, e)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		e.hub.followTransfers(e.cut)
+	}()
 	go func() {
 		defer close(e.ended)
 		e.dispatch()
@@ -117,9 +126,13 @@ func (e *engine) start(ctx context.Context) {
 		e.workers.Wait()
 		close(e.outcomes)
 		<-recorded
+		close(e.hub.last)
+		e.outboxes.finish()
 		e.operations.wait()
 		e.partners.shutdown()
 		e.buffers.close()
+		<-told
+		e.hub.close()
 		unhook()
 		e.cutOff(errCutOff)
 		if e.unobserve != nil {
@@ -255,6 +268,7 @@ func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe b
 		if probe {
 			j.probe = j.partner.breaker.begin()
 		}
+		e.hub.started(&j.file.File)
 		e.mu.Lock()
 		e.running[j] = struct{}{}
 		e.mu.Unlock()

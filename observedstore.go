@@ -29,7 +29,7 @@ func (s observedStore) tell(ctx context.Context, name string, call func(context.
 
 // storeTrouble returns err, unless it is an answer like any other, or the caller has given up.
 func storeTrouble(err error) error {
-	for _, answer := range []error{store.ErrNotFound, store.ErrTokenReused, store.ErrState, store.ErrLeaseLost, context.Canceled} {
+	for _, answer := range []error{store.ErrNotFound, store.ErrExists, store.ErrTokenReused, store.ErrState, store.ErrLeaseLost, context.Canceled} {
 		if errors.Is(err, answer) {
 			return nil
 		}

@@ -186,12 +186,17 @@ func (c *Client) startOperation(ctx context.Context, id, connectorID string, spe
 		c.engine.partners.release(p)
 		return &ServiceUnavailableException{Message: fmt.Sprintf("this client cannot work with connector %q (DescribeConnector says why)", connectorID)}
 	}
-	err = ops.start(ctx, &operation{id: id, partner: p, spec: spec})
+	asked := AuditAsked{ConnectorID: connectorID, OperationID: id, Paths: []string{spec.Path}, TargetPath: spec.Target}
+	if err = c.audit(ctx, operationActions[spec.Kind], asked); err == nil {
+		err = ops.start(ctx, &operation{id: id, partner: p, spec: spec})
+	}
 	if err != nil {
 		c.engine.partners.release(p)
 	}
 	return err
 }
+
+var operationActions = map[RemoteOperationKind]AuditAction{RemoteList: AuditRemoteList, RemoteDelete: AuditRemoteDelete, RemoteMove: AuditRemoteMove}
 
 // runningOperations returns those of a Client that was started.
 func (c *Client) runningOperations() (*operations, error) {

@@ -22,9 +22,6 @@ type QueueStats struct {
 	Oldest time.Duration
 }
 
-// unfinished are the states that QueueStats counts.
-var unfinished = []store.State{store.Queued, store.Running, store.Waiting, store.Paused, store.Interrupted}
-
 // readySample is how many files of a state are read to find the one that has been ready for the longest.
 const readySample = 100
 

@@ -53,7 +53,9 @@ func (e *engine) gather(j *job) (batch []entry) {
 		if j.hasLost() {
 			lost = append(lost, j)
 		} else {
-			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
+			c := j.change(e.cfg.Lease)
+			c.Note = e.cfg.note(&j.file.File, &c, j.session)
+			batch = append(batch, entry{j, c})
 		}
 	}
 	e.remove(lost)
@@ -130,8 +132,10 @@ func (e *engine) write(batch []entry) {
 			b.job.loseLease()
 		case b.change.State == store.Running:
 			b.job.renewed(asked)
+			e.hub.recorded(b.job, &batch[i].change)
 		default:
 			e.logOutcome(b.job, b.change)
+			e.hub.recorded(b.job, &batch[i].change)
 		}
 		if b.change.State != store.Running {
 			ended = append(ended, b.job)

@@ -21,6 +21,7 @@ func (e *engine) keepHouse(ctx context.Context) {
 	var later sweepTurns
 	e.sweep(ctx, later.round(time.Now()))
 	e.purge(ctx)
+	e.warnOfSinks(ctx)
 	for {
 		select {
 		case <-sweep.C:

@@ -20,6 +20,7 @@ const (
 	connectionState = attribute.Key("transfer.connection.state")
 	operationName   = attribute.Key("transfer.operation.name")
 	storeOperation  = attribute.Key("transfer.store.operation")
+	sinkName        = attribute.Key("transfer.sink.name")
 	errorType       = attribute.Key("error.type") // OpenTelemetry's
 	failureCode     = attribute.Key("transfer.failure.code")
 )

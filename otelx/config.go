@@ -28,7 +28,8 @@ type Config struct {
 	// Attributes come to all metrics and spans: what tells Clients of one process apart.
 	Attributes []attribute.KeyValue
 
-	// Queue says which queues the metrics transfer.queue.depth and transfer.queue.age are of. Default: QueueTotal.
+	// Queue says which queues the metrics transfer.queue.depth and transfer.queue.age are of, and whether the Store is asked
+	// at all, for sinks too. Default: QueueTotal.
 	Queue Queue
 
 	// SameTrace makes attempts at files part of the trace in which the transfer was started, even if that was days ago.

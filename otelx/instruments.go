@@ -29,6 +29,8 @@ type instruments struct {
 	storeCalls   metric.Float64Histogram
 	queueDepth   metric.Int64ObservableGauge
 	queueAge     metric.Float64ObservableGauge
+	sinkPending  metric.Int64ObservableGauge
+	sinkAge      metric.Float64ObservableGauge
 	running      metric.Int64ObservableUpDownCounter
 	sessions     metric.Int64ObservableUpDownCounter
 	connections  metric.Int64ObservableUpDownCounter
@@ -85,16 +87,28 @@ func (i *instruments) makeObserved(m metric.Meter) error {
 	current(&i.breaker, "transfer.breaker.status", "1", "1 for the state that the breaker of a connector is in, 0 for the others.")
 	current(&i.memory, "transfer.buffer.usage", "By", "Memory of windows in use.")
 	current(&i.memoryBudget, "transfer.buffer.limit", "By", "Memory that windows may use.")
-	var err error
-	i.queueDepth, err = m.Int64ObservableGauge("transfer.queue.depth", metric.WithUnit("{file}"),
-		metric.WithDescription("Files in the store that are not finished, over all nodes."))
-	errs = append(errs, err)
-	i.queueAge, err = m.Float64ObservableGauge("transfer.queue.age", metric.WithUnit("s"),
-		metric.WithDescription("How long the file has been ready that waits for the longest, over all nodes; 0 if none is."))
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, i.makeStored(m))...)
+}
+
+// makeStored makes those that the Store is asked for.
+func (i *instruments) makeStored(m metric.Meter) error {
+	var errs []error
+	count := func(g *metric.Int64ObservableGauge, name, unit, text string) {
+		made, err := m.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(text))
+		*g, errs = made, append(errs, err)
+	}
+	age := func(g *metric.Float64ObservableGauge, name, text string) {
+		made, err := m.Float64ObservableGauge(name, metric.WithUnit("s"), metric.WithDescription(text))
+		*g, errs = made, append(errs, err)
+	}
+	count(&i.queueDepth, "transfer.queue.depth", "{file}", "Files in the store that are not finished, over all nodes.")
+	age(&i.queueAge, "transfer.queue.age", "How long the file has been ready that waits for the longest, over all nodes; 0 if none is.")
+	count(&i.sinkPending, "transfer.sink.pending", "{event}", "Events in the store that a sink has not taken, over all nodes.")
+	age(&i.sinkAge, "transfer.sink.age", "How long ago the oldest of these happened; 0 if there are none.")
+	return errors.Join(errs...)
 }
 
 // observed are those that are asked for.
 func (i *instruments) observed() []metric.Observable {
-	return []metric.Observable{i.queueDepth, i.queueAge, i.running, i.sessions, i.connections, i.breaker, i.memory, i.memoryBudget}
+	return []metric.Observable{i.queueDepth, i.queueAge, i.sinkPending, i.sinkAge, i.running, i.sessions, i.connections, i.breaker, i.memory, i.memoryBudget}
 }

@@ -1,6 +1,7 @@
 package otelx_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -23,7 +24,9 @@ import (
 // busy does everything once of which there are metrics.
 func busy(t *testing.T) *rig {
 	t.Helper()
-	r := setup(t, otelx.Config{Queue: otelx.QueueByConnector})
+	r := setup(t, otelx.Config{Queue: otelx.QueueByConnector}, func(c *transfer.Config) {
+		c.Sinks = map[string]transfer.EventSink{"audit": stubborn{}}
+	})
 	r.local.WriteFile("a.bin", make([]byte, 2500))
 	r.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 2, Err: transfer.ConnectionLost})
 	r.run(t.Context(), transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}})
@@ -44,6 +47,11 @@ func busy(t *testing.T) *rig {
 	end(fmt.Errorf("disk on fire"))
 	return r
 }
+
+// stubborn is a sink that takes nothing.
+type stubborn struct{}
+
+func (stubborn) Deliver(context.Context, transfer.Event) error { return transfer.ConnectionRefused }
 
 // TestMetricsAreThoseOfTheManual compares names, instruments, units and attributes with the table in docs/operations.md.
 func TestMetricsAreThoseOfTheManual(t *testing.T) {
@@ -119,6 +127,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	require.Equal(t, map[string]float64{"closed": 1, "open": 0, "half_open": 0}, by(t, all["transfer.breaker.status"], "transfer.breaker.state"))
 	require.Equal(t, map[string]float64{"queued": 0, "running": 0, "waiting": 0, "paused": 0, "interrupted": 0}, by(t, all["transfer.queue.depth"], "transfer.file.state"))
 	require.Equal(t, map[string]float64{"": 0}, by(t, all["transfer.queue.age"], "transfer.file.state"))
+	require.Equal(t, map[string]float64{"audit": 3}, by(t, all["transfer.sink.pending"], "transfer.sink.name"))
+	require.Contains(t, by(t, all["transfer.sink.age"], "transfer.sink.name"), "audit")
 	require.Equal(t, map[string]float64{"": 100_000}, by(t, all["transfer.buffer.limit"], ""))
 	for name, m := range all {
 		if name == "transfer.file.size" {

@@ -12,7 +12,7 @@ import (
 	"github.com/seed62b9dc43/transfer"
 )
 
-// queueTimeout is how long the Store may take to say what waits, in each collection.
+// queueTimeout is how long the Store may take to say what waits, in each collection, for files and for sinks.
 const queueTimeout = 5 * time.Second
 
 // node is a Client that runs.
@@ -43,7 +43,12 @@ func (n *node) observe(ctx context.Context, to metric.Observer) error {
 	for i := range stats.Connectors {
 		n.observeConnector(to, &stats.Connectors[i])
 	}
-	return n.observeQueues(ctx, to, stats.Connectors)
+	if n.o.cfg.Queue == QueueNotMeasured {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	return errors.Join(n.observeQueues(ctx, to, stats.Connectors), n.observeSinks(ctx, to))
 }
 
 var breakerStates = []transfer.BreakerState{transfer.BreakerClosed, transfer.BreakerOpen, transfer.BreakerHalfOpen}
@@ -66,20 +71,32 @@ func (n *node) observeConnector(to metric.Observer, s *transfer.ConnectorStats) 
 	}
 }
 
-// observeQueues asks the Store, as Config.Queue says.
+// observeQueues asks for the queue, or the queues, as Config.Queue says.
 func (n *node) observeQueues(ctx context.Context, to metric.Observer, connectors []transfer.ConnectorStats) error {
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
-	defer cancel()
-	switch n.o.cfg.Queue {
-	case QueueTotal:
+	if n.o.cfg.Queue == QueueTotal {
 		return n.observeQueue(ctx, to, "")
-	case QueueByConnector:
-		for _, c := range connectors[:min(len(connectors), mostQueues)] {
-			err := n.observeQueue(ctx, to, c.ConnectorID)
-			if gone := new(transfer.ResourceNotFoundException); err != nil && !errors.As(err, &gone) {
-				return err
-			}
+	}
+	for _, c := range connectors[:min(len(connectors), mostQueues)] {
+		err := n.observeQueue(ctx, to, c.ConnectorID)
+		if gone := new(transfer.ResourceNotFoundException); err != nil && !errors.As(err, &gone) {
+			return err
 		}
+	}
+	return nil
+}
+
+func (n *node) observeSinks(ctx context.Context, to metric.Observer) error {
+	all, err := n.client.SinkStatus(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		age := time.Duration(0)
+		if s.Pending > 0 {
+			age = max(0, time.Since(s.Oldest))
+		}
+		to.ObserveInt64(n.o.sinkPending, s.Pending, n.o.sets.with(sinkName.String(s.Name)))
+		to.ObserveFloat64(n.o.sinkAge, age.Seconds(), n.o.sets.with(sinkName.String(s.Name)))
 	}
 	return nil
 }

@@ -21,28 +21,26 @@ const lockSQL = `SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS 
 // request of a transfer comes with the first of its files only. MATERIALIZED: live leases are counted once. Arguments in
 // a SELECT of their own are estimated as unknown ones are, so that PostgreSQL sees no use in planning each call anew,
 // which took a third of the time.
-const claimSQL = `
+var claimSQL = `
 WITH wanted AS MATERIALIZED (
-	SELECT l.connector_id, l.turn, least((SELECT $3::bigint), l.running - (
+	SELECT l.connector_id, l.turn, least((SELECT $3::bigint), l.most, l.running - (
 		SELECT count(*) FROM @.files f
 		WHERE f.connector_id = l.connector_id AND f.state = 2 AND f.lease_until > statement_timestamp()
 	)) AS room
-	FROM unnest((SELECT $1::text[]), (SELECT $2::bigint[])) WITH ORDINALITY AS l (connector_id, running, turn)
+	FROM unnest((SELECT $1::text[]), (SELECT $2::bigint[]), (SELECT $6::bigint[])) WITH ORDINALITY AS l (connector_id, running, most, turn)
 ), ready AS (
-	SELECT r.id, row_number() OVER (PARTITION BY w.connector_id ORDER BY r.since, r.id) AS round, w.turn
+	SELECT r.id, row_number() OVER (PARTITION BY w.connector_id ORDER BY r.priority DESC, r.since, r.id) AS round, w.turn
 	FROM wanted w, LATERAL (
-		SELECT * FROM (
-			SELECT f.id, f.ready_at AS since FROM @.files f
-			WHERE f.connector_id = w.connector_id AND f.state IN (1, 3, 5) AND f.ready_at <= statement_timestamp()
-			ORDER BY f.ready_at, f.id LIMIT greatest(w.room, 0) FOR UPDATE SKIP LOCKED
-		) AS waiting
-		UNION ALL
-		SELECT * FROM (
-			SELECT f.id, f.lease_until FROM @.files f
+		WITH high AS MATERIALIZED (` + readySQL("1", "w.room") + `
+		), normal AS MATERIALIZED (` + readySQL("0", "w.room - (SELECT count(*) FROM high)") + `
+		), low AS MATERIALIZED (` + readySQL("-1", "w.room - (SELECT count(*) FROM high) - (SELECT count(*) FROM normal)") + `
+		), expired AS MATERIALIZED (
+			SELECT f.id, f.lease_until AS since, f.priority FROM @.files f
 			WHERE f.connector_id = w.connector_id AND f.state = 2 AND f.lease_until <= statement_timestamp()
-			ORDER BY f.lease_until, f.id LIMIT greatest(w.room, 0) FOR UPDATE SKIP LOCKED
-		) AS expired
-		ORDER BY since, id LIMIT greatest(w.room, 0)
+			ORDER BY f.priority DESC, f.lease_until, f.id LIMIT greatest(w.room, 0) FOR UPDATE SKIP LOCKED
+		)
+		SELECT * FROM high UNION ALL SELECT * FROM normal UNION ALL SELECT * FROM low UNION ALL SELECT * FROM expired
+		ORDER BY priority DESC, since, id LIMIT greatest(w.room, 0)
 	) AS r
 ), picked AS (
 	SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM ready ORDER BY round, turn LIMIT (SELECT $3::bigint)
@@ -58,13 +56,23 @@ FROM (SELECT *, row_number() OVER (PARTITION BY transfer_id ORDER BY place) = 1 
 LEFT JOIN @.transfers t ON f.first AND t.id = f.transfer_id
 ORDER BY f.place`
 
+// readySQL selects the files of a priority that can be claimed, up to room of them. There is one for each, because in the
+// index those of a higher one that are not ready yet stand before all of the next.
+func readySQL(priority, room string) string {
+	return `
+			SELECT f.id, f.ready_at AS since, f.priority FROM @.files f
+			WHERE f.connector_id = w.connector_id AND f.priority = ` + priority + ` AND f.state IN (1, 3, 5)
+				AND f.ready_at <= statement_timestamp()
+			ORDER BY f.ready_at, f.id LIMIT greatest(` + room + `, 0) FOR UPDATE SKIP LOCKED`
+}
+
 // Claim implements [store.Store].
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
 	connectors := slices.Collect(maps.Keys(r.Limits))
-	connectors = slices.DeleteFunc(connectors, func(id string) bool { return r.Limits[id] <= 0 || !storable(id) })
+	connectors = slices.DeleteFunc(connectors, func(id string) bool { return most(&r, id) <= 0 || !storable(id) })
 	if r.Max <= 0 || len(connectors) == 0 {
 		return nil, nil
 	}
@@ -79,19 +87,27 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claime
 	return claimed, nil
 }
 
+// most returns how many files of a connector a request can be given.
+func most(r *store.ClaimRequest, connector string) int {
+	if bound, ok := r.Most[connector]; ok {
+		return min(bound, r.Limits[connector])
+	}
+	return r.Limits[connector]
+}
+
 // claim does it in one round trip.
 func (s *Store) claim(ctx context.Context, r store.ClaimRequest, connectors []string) ([]store.Claimed, error) {
 	rand.Shuffle(len(connectors), func(i, j int) { connectors[i], connectors[j] = connectors[j], connectors[i] })
-	limits, keys := make([]int64, len(connectors)), make([]int64, len(connectors))
+	limits, bounds, keys := make([]int64, len(connectors)), make([]int64, len(connectors)), make([]int64, len(connectors))
 	for i, id := range connectors {
-		limits[i], keys[i] = int64(r.Limits[id]), lockKey(s.schema, "connector "+id)
+		limits[i], bounds[i], keys[i] = int64(r.Limits[id]), int64(most(&r, id)), lockKey(s.schema, "connector "+id)
 	}
 	slices.Sort(keys)
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 	batch.Queue(s.sql.lock, slices.Compact(keys))
 	var claimed []store.Claimed
-	batch.Queue(s.sql.claim, connectors, limits, r.Max, r.Worker, r.Lease).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(s.sql.claim, connectors, limits, r.Max, r.Worker, r.Lease, bounds).Query(func(rows pgx.Rows) (err error) {
 		claimed, err = readClaimed(rows)
 		return err
 	})

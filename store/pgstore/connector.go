@@ -105,11 +105,7 @@ func (s *Store) ListConnectors(ctx context.Context, q store.ConnectorQuery) ([]s
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	var limit *int
-	if q.Limit > 0 {
-		limit = &q.Limit
-	}
-	rows, err := s.pool.Query(ctx, qualify(s.schema, listConnectorsSQL), q.After, q.Deleted, limit)
+	rows, err := s.pool.Query(ctx, qualify(s.schema, listConnectorsSQL), q.After, q.Deleted, orAll(q.Limit))
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: list connectors: %w", err)
 	}
@@ -129,4 +125,12 @@ func (s *Store) ConnectorsRevision(ctx context.Context) (revision int64, err err
 		return 0, fmt.Errorf("pgstore: read the revision of the connectors: %w", err)
 	}
 	return revision, nil
+}
+
+// orAll is the LIMIT for a number of rows, of which 0 is all.
+func orAll(limit int) *int {
+	if limit <= 0 {
+		return nil
+	}
+	return &limit
 }

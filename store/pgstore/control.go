@@ -41,7 +41,7 @@ WITH held AS MATERIALIZED (
 ), written AS (
 	UPDATE @.files f SET
 		state = coalesce(d.next, f.state), wanted = CASE WHEN d.next IS NULL THEN d.wish ELSE 0 END,
-		updated_at = statement_timestamp(),
+		updated_at = statement_timestamp(), progressed = false,
 		worker = CASE WHEN d.next IS NULL THEN f.worker ELSE '' END,
 		lease_until = CASE WHEN d.next IS NULL THEN f.lease_until END,
 		ready_at = CASE WHEN d.next = 1 THEN greatest(f.start_at, statement_timestamp())
@@ -51,8 +51,10 @@ WITH held AS MATERIALIZED (
 		detail = CASE WHEN d.next = 7 THEN $3 ELSE f.detail END,
 		message = CASE WHEN d.next = 7 THEN $4 ELSE f.message END
 	FROM decided d WHERE f.id = d.id AND (d.next IS NOT NULL OR d.wish IS NOT NULL)
+	RETURNING f.id, f.state, f.transfer_id, f.size, f.acknowledged, f.updated_at, f.progressed, NULL::bytea AS note
+), recorded AS (` + recordSQL + `
 )
-SELECT id, state, wanted, refused, coalesce(next, 0), coalesce(wish, 0) FROM decided`
+SELECT id, state, wanted, refused, coalesce(next, 0), coalesce(wish, 0), EXISTS (SELECT FROM recorded) FROM decided`
 }
 
 // Control implements [store.Store]. All of it is one statement, which waits for the files that are just being written.
@@ -92,6 +94,7 @@ type decision struct {
 	refused       bool
 	next          store.State // 0: as before
 	wish          store.State // what its worker shall learn; 0: nothing new
+	recorded      bool        // streams have received events, of this one or another
 }
 
 func (s *Store) decide(ctx context.Context, sql string, ids []int64) (map[int64]decision, error) {
@@ -103,7 +106,7 @@ func (s *Store) decide(ctx context.Context, sql string, ids []int64) (map[int64]
 	decided := make(map[int64]decision, len(ids))
 	var id int64
 	var d decision
-	_, err = pgx.ForEachRow(rows, []any{&id, &d.state, &d.wanted, &d.refused, &d.next, &d.wish}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &d.state, &d.wanted, &d.refused, &d.next, &d.wish, &d.recorded}, func() error {
 		decided[id] = d
 		return nil
 	})
@@ -124,6 +127,9 @@ func (d decision) verdict(id int64) error {
 func (s *Store) announceDecided(decided map[int64]decision) {
 	topics := make(map[store.Topic]struct{})
 	for _, d := range decided {
+		if d.recorded {
+			topics[store.EventsAppended] = struct{}{}
+		}
 		switch {
 		case d.next == store.Cancelled:
 			topics[store.FilesFinished] = struct{}{}

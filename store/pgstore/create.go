@@ -26,11 +26,11 @@ WITH t AS (
 	RETURNING *
 ), f AS (
 	INSERT INTO @.files (transfer_id, connector_id, follow_id, rule_name, direction, partner, source_path, target_path,
-		start_at, parent, ready_at, created_at, updated_at)
+		start_at, parent, priority, ready_at, created_at, updated_at)
 	SELECT t.id, t.connector_id, t.follow_id, t.rule_name, n.direction, n.partner, n.source_path, n.target_path,
-		n.start_at, n.parent, greatest(n.start_at, t.created_at), t.created_at, t.created_at
-	FROM t, unnest($10::smallint[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::bigint[])
-		WITH ORDINALITY AS n (direction, partner, source_path, target_path, start_at, parent, position)
+		n.start_at, n.parent, n.priority, greatest(n.start_at, t.created_at), t.created_at, t.created_at
+	FROM t, unnest($10::smallint[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::bigint[], $16::smallint[])
+		WITH ORDINALITY AS n (direction, partner, source_path, target_path, start_at, parent, priority, position)
 	ORDER BY n.position
 )
 SELECT created_at FROM t`
@@ -38,11 +38,11 @@ SELECT created_at FROM t`
 // A further chunk of files of a transfer that is stored.
 const appendSQL = `
 INSERT INTO @.files (transfer_id, connector_id, follow_id, rule_name, direction, partner, source_path, target_path,
-	start_at, parent, ready_at, created_at, updated_at)
+	start_at, parent, priority, ready_at, created_at, updated_at)
 SELECT t.id, t.connector_id, t.follow_id, t.rule_name, n.direction, n.partner, n.source_path, n.target_path,
-	n.start_at, n.parent, greatest(n.start_at, t.created_at), t.created_at, t.created_at
-FROM @.transfers t, unnest($2::smallint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[])
-	WITH ORDINALITY AS n (direction, partner, source_path, target_path, start_at, parent, position)
+	n.start_at, n.parent, n.priority, greatest(n.start_at, t.created_at), t.created_at, t.created_at
+FROM @.transfers t, unnest($2::smallint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[], $8::smallint[])
+	WITH ORDINALITY AS n (direction, partner, source_path, target_path, start_at, parent, priority, position)
 WHERE t.id = $1
 ORDER BY n.position`
 
@@ -125,16 +125,16 @@ func object(m map[string]string) (*string, error) {
 func fileArguments(files []store.NewFile) []any {
 	directions := make([]int16, len(files))
 	partners, sources, targets := make([]string, len(files)), make([]string, len(files)), make([]string, len(files))
-	starts, parents := make([]*time.Time, len(files)), make([]int64, len(files))
+	starts, parents, priorities := make([]*time.Time, len(files)), make([]int64, len(files)), make([]int16, len(files))
 	for i := range files {
 		f := &files[i]
 		directions[i], partners[i], sources[i], targets[i] = int16(f.Direction), f.Partner, f.SourcePath, f.TargetPath
-		parents[i] = f.Parent
+		parents[i], priorities[i] = f.Parent, int16(min(max(f.Priority, store.Low), store.High))
 		if !f.StartAt.IsZero() {
 			starts[i] = &f.StartAt
 		}
 	}
-	return []any{directions, partners, sources, targets, starts, parents}
+	return []any{directions, partners, sources, targets, starts, parents, priorities}
 }
 
 // known is what CreateTransfer returns where something of t is stored already.

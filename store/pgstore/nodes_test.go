@@ -72,27 +72,26 @@ func TestUpdateIsFencedByTheRowItself(t *testing.T) {
 	_, err = tx.Exec(t.Context(), "UPDATE s.files SET token = token + 1 WHERE id = $1", f.ID)
 	require.NoError(t, err)
 
-	verdict := make(chan error, 1)
-	go func() {
-		verdicts, err := s.Update(t.Context(), []store.Change{{ID: f.ID, Token: f.Token, State: store.Done}})
-		if err == nil {
-			err = verdicts[0]
-		}
-		verdict <- err
-	}()
+	verdict := finishing(t, s, f)
 	awaitLock(t, pool)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.ErrorIs(t, <-verdict, store.ErrLeaseLost)
 }
 
-// awaitLock returns when a session waits for another one's row.
+// awaitLock returns when a session waits for another one's lock.
 func awaitLock(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	awaitLocks(t, pool, 1)
+}
+
+// awaitLocks returns when so many sessions wait for others' locks.
+func awaitLocks(t *testing.T, pool *pgxpool.Pool, sessions int) {
 	t.Helper()
 	const waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		n := 0
 		require.NoError(c, pool.QueryRow(t.Context(), waiting).Scan(&n))
-		require.Equal(c, 1, n)
+		require.Equal(c, sessions, n)
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
@@ -112,6 +111,20 @@ func TestClaimPassesOverLockedRows(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.Len(t, claimed, 2)
 	require.Equal(t, []int64{files[1].ID, files[2].ID}, []int64{claimed[0].ID, claimed[1].ID})
+}
+
+// finishing has a node finish a file, and returns its verdict.
+func finishing(t *testing.T, s *pgstore.Store, f store.Claimed) <-chan error {
+	t.Helper()
+	verdict := make(chan error, 1)
+	go func() {
+		verdicts, err := s.Update(t.Context(), []store.Change{{ID: f.ID, Token: f.Token, State: store.Done}})
+		if err == nil {
+			err = verdicts[0]
+		}
+		verdict <- err
+	}()
+	return verdict
 }
 
 func TestUpdateAppliesChangesOfOneFileInOrder(t *testing.T) {

@@ -93,6 +93,29 @@ func (s *Store) GetOperation(ctx context.Context, id string) (store.Operation, e
 	return o, nil
 }
 
+// ListOperations implements [store.Store].
+func (s *Store) ListOperations(ctx context.Context, q store.OperationQuery) ([]store.Operation, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	c := &conditions{}
+	c.text("connector_id = ?", q.ConnectorID)
+	c.text("id < ?", q.Before)
+	if c.nothing {
+		return nil, nil
+	}
+	sql := "SELECT " + operationColumns + " FROM @.operations" + c.where("true") + " ORDER BY id DESC" + limit(q.Limit, 0)
+	var list []store.Operation
+	err := s.query(ctx, sql, c.args, true, func(rows pgx.Rows) (err error) {
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Operation, error) { return scanOperation(row) })
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: list operations: %w", err)
+	}
+	return list, nil
+}
+
 // PurgeOperations implements [store.Store].
 func (s *Store) PurgeOperations(ctx context.Context, olderThan time.Duration, limit int) (int, error) {
 	if err := s.usable(ctx); err != nil {

@@ -1,8 +1,8 @@
 // Package pgstore keeps the state of transfers in PostgreSQL 15 or later, so that any number of nodes work on one queue
 // with no other coordinator. All times come from the database's clock.
 //
-// It creates the tables transfers, files, connectors, connectors_revision, operations and schema_version in a schema of
-// its own. The role needs CREATE on the database for the first [Open] (or [Migrations] applied beforehand), and SELECT,
+// It creates the tables transfers, files, connectors, connectors_revision, operations, duties, streams, events, ledger and
+// schema_version in a schema of its own. The role needs CREATE on the database for the first [Open] (or [Migrations] applied beforehand), and SELECT,
 // INSERT, UPDATE and DELETE afterwards; to bring an earlier version up to date it must own the tables. Nodes of the
 // version before go on with tables of the present one, but know nothing of what users want of running files: upgrade
 // all nodes together. The database's encoding must be UTF8. Ids, client tokens, follow ids, partners and rule names
@@ -74,10 +74,6 @@ func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s
 
 // Store is a [store.Store] in PostgreSQL. Open makes one.
 type Store struct {
-	store.Duties
-	store.Journal
-	store.Ledger
-
 	pool   *pgxpool.Pool
 	schema string
 	sql    statements
@@ -151,15 +147,15 @@ func (s *Store) usable(ctx context.Context) error {
 
 // statements are the fixed texts of SQL for one schema.
 type statements struct {
-	create, append, getTransfer, getToken, lock, claim, update, swept, purge string
-	control                                                                  map[store.State]string
+	create, append, getTransfer, getToken, lock, claim, update, enter, swept, purge string
+	control                                                                         map[store.State]string
 }
 
 func newStatements(schema string) statements {
 	in := func(sql string) string { return qualify(schema, sql) }
 	return statements{
 		create: in(createSQL), append: in(appendSQL), getTransfer: in(getTransferSQL), getToken: in(getTokenSQL),
-		lock: lockSQL, claim: in(claimSQL), update: in(updateSQL), swept: in(sweptSQL), purge: in(purgeSQL),
+		lock: lockSQL, claim: in(claimSQL), update: in(updateSQL + updatedSQL), enter: in(updateSQL + enterSQL + updatedSQL), swept: in(sweptSQL), purge: in(purgeSQL),
 		control: map[store.State]string{
 			store.Paused: in(controlSQL(pauseSQL)), store.Cancelled: in(controlSQL(cancelSQL)), store.Queued: in(controlSQL(resumeSQL)),
 		},
@@ -197,9 +193,4 @@ func hasCode(err error, codes ...string) bool {
 		}
 	}
 	return false
-}
-
-// ListOperations implements [store.Operations].
-func (*Store) ListOperations(context.Context, store.OperationQuery) ([]store.Operation, error) {
-	return nil, errors.ErrUnsupported
 }

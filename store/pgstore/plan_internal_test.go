@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,8 @@ func (s *Store) explain(ctx context.Context, mode, explain, sql string, args []a
 		switch arg := arg.(type) {
 		case string:
 			values[i] = "'" + arg + "'"
+		case []string, []int64, [][]byte:
+			values[i] = literal(arg)
 		case time.Time:
 			values[i] = "'" + arg.Format(time.RFC3339Nano) + "'"
 		}
@@ -150,6 +153,90 @@ func (s *Store) explain(ctx context.Context, mode, explain, sql string, args []a
 		return err
 	})
 	return strings.Join(lines, "\n"), err
+}
+
+// A claim reads what it takes, however many files of a higher priority, or of the same, are not ready yet.
+func TestClaimReadsNoMoreThanItTakes(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 1000)
+	_, err := s.pool.Exec(t.Context(), qualify("s", fillScheduledSQL), 40_000)
+	require.NoError(t, err)
+	_, err = s.pool.Exec(t.Context(), "VACUUM ANALYZE s.files", pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		args := []any{[]string{"acme"}, []int64{1000}, 10, "w", "1 hour", []int64{5}} // five of them, which are there
+		plan, err := s.explain(t.Context(), mode, "EXPLAIN (ANALYZE, BUFFERS)", claimSQL, args)
+		require.NoError(t, err)
+		require.NotContains(t, plan, "Seq Scan on files")
+		ranges := regexp.MustCompile(`Index Cond: \(\(connector_id = .*\) AND \(priority = .*\) AND \(ready_at <= `)
+		require.Len(t, ranges.FindAllString(plan, -1), 3, plan)
+		require.Contains(t, plan, "never executed", "no file of low priority is looked for where others take all the room:\n%s", plan)
+	}
+}
+
+// fillScheduledSQL makes $1 files for tomorrow, half of them of a higher priority.
+const fillScheduledSQL = `
+INSERT INTO @.files (transfer_id, connector_id, follow_id, rule_name, direction, partner, source_path, target_path, priority,
+	start_at, ready_at, created_at, updated_at)
+SELECT 'transfer-0', 'acme', '', '', 1, '', '', '', n % 2, now() + interval '1 day', now() + interval '1 day', now(), now()
+FROM generate_series(1, $1::bigint) AS n`
+
+// Pages of events, of a stream and of what is in it, the ledger, and lists of operations read indexes.
+func TestJournalPlans(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 100)
+	_, err := s.pool.Exec(t.Context(), qualify("s", fillJournalSQL), pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+	now := time.Now()
+	for want, q := range map[string]store.EventQuery{
+		"events_pkey": {}, "events_transfer": {TransferID: "7"}, "events_file": {FileID: 7},
+		"events_at": {From: now.Add(-time.Minute), To: now},
+	} {
+		q.Stream, q.Limit, q.After = "s", 50, 1
+		sql, args := eventsSQL(&q)
+		s.requireIndex(t, sql, args, "events", want)
+	}
+	s.requireIndex(t, dropEventsSQL, []any{"s", []int64{1, 2}}, "events", "events_pkey")
+	s.requireIndex(t, purgeEventsSQL, []any{"s", "1 day", 10}, "events", "events_at")
+	s.requireIndex(t, purgeLedgerSQL, []any{"1 day", 10}, "ledger", "ledger_at")
+	s.requireIndex(t, forgetSQL, []any{ledgerKeys("s", []string{"/7"})}, "ledger", "ledger_pkey")
+	s.requireIndex(t, lookUpSQL, []any{ledgerKeys("s", []string{"/7"}), "s"}, "ledger", "ledger_pkey")
+}
+
+// fillJournalSQL makes a stream of 20,000 events and as many entries of the ledger.
+const fillJournalSQL = `
+INSERT INTO @.streams (name, progressed, finished) VALUES ('s', true, true);
+INSERT INTO @.events (stream, at, file_id, kind, transfer_id)
+SELECT s.id, now() - n * interval '1 minute', n, 2, n / 10 FROM @.streams s, generate_series(1, 20000) AS n;
+INSERT INTO @.ledger (key, scope, path, identity, size, file_id, at)
+SELECT sha256(n::text::bytea), 's', '/' || n, 'v', 1, n, now() - n * interval '1 minute' FROM generate_series(1, 20000) AS n;
+ANALYZE @.events, @.ledger;`
+
+// requireIndex requires of a statement that it reads a table by an index only.
+func (s *Store) requireIndex(t *testing.T, sql string, args []any, table, index string) {
+	t.Helper()
+	plan, err := s.explain(t.Context(), "force_custom_plan", "EXPLAIN", sql, args)
+	require.NoError(t, err)
+	require.NotContains(t, plan, "Seq Scan on "+table, sql)
+	require.Contains(t, plan, index, sql)
+}
+
+// literal is an array in SQL.
+func literal(array any) string {
+	var items []string
+	switch array := array.(type) {
+	case []string:
+		items = array
+	case []int64:
+		for _, item := range array {
+			items = append(items, fmt.Sprint(item))
+		}
+	case [][]byte:
+		for _, item := range array {
+			items = append(items, fmt.Sprintf(`\\x%x`, item))
+		}
+	}
+	return `'{"` + strings.Join(items, `","`) + `"}'`
 }
 
 // Writing progress touches no index: PostgreSQL has put none of the columns into one that it writes.

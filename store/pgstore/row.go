@@ -17,7 +17,7 @@ import (
 const fileColumns = `f.id, f.transfer_id, f.connector_id, f.follow_id, f.rule_name, f.direction, f.partner, f.source_path,
 	f.target_path, f.start_at, f.state, f.phase, f.size, f.acknowledged, f.block_size, f.rank, f.checkpoint, f.sha256,
 	f.skipped, f.code, f.detail, f.message, f.attempts, f.ready_at, f.created_at, f.started_at, f.updated_at,
-	f.finished_at, f.worker, f.token, f.lease_until, f.wanted, f.parent, f.failures`
+	f.finished_at, f.worker, f.token, f.lease_until, f.wanted, f.parent, f.failures, f.priority, f.task`
 
 // reader scans files. It decodes the metadata of neighbours, which are mostly of one transfer, once.
 type reader struct {
@@ -38,7 +38,7 @@ func newReader(more ...any) *reader {
 		&f.ID, &f.TransferID, &f.ConnectorID, &f.FollowID, &f.RuleName, &f.Direction, &f.Partner, &f.SourcePath,
 		&f.TargetPath, &r.startAt, &f.State, &f.Phase, &f.Size, &f.Offset, &f.BlockSize, &f.Rank, &f.Checkpoint, &f.SHA256,
 		&f.Skipped, &f.Code, &f.Detail, &f.Message, &f.Attempts, &r.readyAt, &r.createdAt, &r.startedAt, &r.updatedAt,
-		&r.finishedAt, &f.Worker, &f.Token, &r.leaseUntil, &f.Wanted, &f.Parent, &f.Failures, &r.metadata,
+		&r.finishedAt, &f.Worker, &f.Token, &r.leaseUntil, &f.Wanted, &f.Parent, &f.Failures, &f.Priority, &f.Task, &r.metadata,
 	}, more...)
 	return r
 }

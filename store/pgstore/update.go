@@ -14,12 +14,16 @@ import (
 // state + 0 keeps the planner, who sees few running files in a young table, from files_running: the primary key is right. The
 // LIMIT has it expect few changes, so that it never reads such a table from end to end and keeps to that plan. What is
 // wanted of a file is done with it as soon as its worker gives it back.
+//
+// What has come of it is what enterSQL and updatedSQL go on with.
 const updateSQL = `
+WITH written AS (
 UPDATE @.files f SET
 	state = CASE WHEN c.state IN (3, 5) AND f.wanted <> 0 THEN f.wanted ELSE c.state END,
 	wanted = CASE WHEN c.state = 2 THEN f.wanted ELSE 0 END,
 	phase = c.phase, size = c.size, acknowledged = c.acknowledged, block_size = c.block_size, rank = c.rank,
-	checkpoint = CASE WHEN c.state <> 8 THEN c.checkpoint END, sha256 = c.sha256, skipped = c.skipped, failures = c.failures,
+	checkpoint = CASE WHEN c.state <> 8 THEN c.checkpoint END, sha256 = c.sha256, skipped = c.skipped, task = c.task,
+	failures = c.failures, progressed = c.state = 2 AND c.acknowledged > f.acknowledged,
 	code = CASE WHEN c.state IN (3, 5) AND f.wanted = 7 THEN $18 ELSE c.code END,
 	detail = CASE WHEN c.state IN (3, 5) AND f.wanted = 7 THEN $19 ELSE c.detail END,
 	message = CASE WHEN c.state IN (3, 5) AND f.wanted = 7 THEN $20 ELSE c.message END,
@@ -30,10 +34,29 @@ UPDATE @.files f SET
 	finished_at = CASE WHEN c.state IN (6, 8) OR c.state IN (3, 5) AND f.wanted = 7 THEN statement_timestamp() END
 FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::interval[], $5::interval[], $6::smallint[], $7::bigint[],
 	$8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::boolean[], $14::text[], $15::text[],
-	$16::text[], $17::bigint[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank,
-	checkpoint, sha256, skipped, code, detail, message, failures) LIMIT (SELECT 1000000000)) AS c
+	$16::text[], $17::bigint[], $21::bigint[], $22::bytea[]) AS c (id, token, state, lease, delay, phase, size, acknowledged, block_size, rank,
+	checkpoint, sha256, skipped, code, detail, message, failures, task, note) LIMIT (SELECT 1000000000)) AS c
 WHERE f.id = c.id AND f.token = c.token AND f.state + 0 = 2
-RETURNING f.id, f.state, f.wanted`
+RETURNING f.id, f.state, f.wanted, f.transfer_id, f.size, f.acknowledged, f.updated_at, f.progressed, c.note
+)`
+
+// enterSQL enters files that have become Done into the ledger; of two with one path, the later change counts. The order of
+// keys is for two of these that would wait for each other.
+const enterSQL = `, entered AS (
+	INSERT INTO @.ledger (key, scope, path, identity, size, sha256, file_id, at)
+	SELECT DISTINCT ON (n.key) n.key, n.scope, n.path, n.identity, n.size, n.sha256, n.file_id, w.updated_at
+	FROM unnest($23::bigint[], $24::bytea[], $25::text[], $26::text[], $27::text[], $28::bigint[], $29::bytea[])
+		WITH ORDINALITY AS n (file_id, key, scope, path, identity, size, sha256, position)
+	JOIN written w ON w.id = n.file_id AND w.state = 8
+	ORDER BY n.key, n.position DESC
+	ON CONFLICT (key) DO UPDATE SET identity = excluded.identity, size = excluded.size, sha256 = excluded.sha256,
+		file_id = excluded.file_id, at = excluded.at
+)`
+
+// updatedSQL tells what was written, and whether streams received events.
+const updatedSQL = `, recorded AS (` + recordSQL + `
+)
+SELECT id, state, wanted, EXISTS (SELECT FROM recorded) FROM written`
 
 // Update implements [store.Store].
 func (s *Store) Update(ctx context.Context, changes []store.Change) ([]error, error) {
@@ -70,6 +93,7 @@ type updating struct {
 	changes  []store.Change
 	verdicts []error
 	states   []store.State // what the files became; 0 where nothing was written
+	recorded bool          // streams have received events
 }
 
 // check gives the verdicts that need no database and returns the other changes, and whether each file is among them
@@ -124,15 +148,21 @@ func (u *updating) together(ctx context.Context, todo []int) error {
 }
 
 func (u *updating) write(ctx context.Context, todo []int) (map[int64]written, error) {
-	rows, err := u.store.pool.Query(ctx, u.store.sql.update, u.arguments(todo)...)
+	sql, args := u.store.sql.update, u.arguments(todo)
+	if e := u.entries(todo); e.files != nil {
+		sql, args = u.store.sql.enter, append(args, e.arguments()...)
+	}
+	rows, err := u.store.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
 	files := make(map[int64]written, len(todo))
 	var id int64
 	var f written
-	_, err = pgx.ForEachRow(rows, []any{&id, &f.state, &f.wanted}, func() error {
+	recorded := false
+	_, err = pgx.ForEachRow(rows, []any{&id, &f.state, &f.wanted, &recorded}, func() error {
 		files[id] = f
+		u.recorded = u.recorded || recorded
 		return nil
 	})
 	return files, err
@@ -157,7 +187,7 @@ func (u *updating) arguments(todo []int) []any {
 	numbers := func() []int64 { return make([]int64, n) }
 	texts := func() []string { return make([]string, n) }
 	ids, tokens, sizes, offsets, blocks, ranks := numbers(), numbers(), numbers(), numbers(), numbers(), numbers()
-	failures := numbers()
+	failures, tasks, notes := numbers(), numbers(), make([][]byte, n)
 	states, phases := make([]int16, n), make([]int16, n)
 	leases, delays := make([]time.Duration, n), make([]time.Duration, n)
 	checkpoints, sums, skipped := make([][]byte, n), make([][]byte, n), make([]bool, n)
@@ -167,14 +197,26 @@ func (u *updating) arguments(todo []int) []any {
 		ids[k], tokens[k], states[k], phases[k] = c.ID, c.Token, int16(c.State), int16(c.Phase)
 		leases[k], delays[k] = c.Lease, max(0, c.Delay)
 		sizes[k], offsets[k], blocks[k], ranks[k] = c.Size, c.Offset, c.BlockSize, c.Rank
-		failures[k] = int64(c.Failures)
+		failures[k], tasks[k], notes[k] = int64(c.Failures), int64(c.Task), c.Note
 		checkpoints[k], sums[k], skipped[k] = c.Checkpoint, c.SHA256, c.Skipped
 		codes[k], details[k], messages[k] = c.Code, c.Detail, c.Message
 	}
 	return []any{
 		ids, tokens, states, leases, delays, phases, sizes, offsets, blocks, ranks, checkpoints, sums, skipped, codes,
 		details, messages, failures, store.CancelledFailure.Code, store.CancelledFailure.Detail, store.CancelledFailure.Message,
+		tasks, notes,
 	}
+}
+
+// entries returns what the changes that make files Done enter into the ledger.
+func (u *updating) entries(todo []int) entries {
+	var e entries
+	for _, i := range todo {
+		if c := &u.changes[i]; c.State == store.Done && c.Enter != nil {
+			e.add(c.ID, c.Enter)
+		}
+	}
+	return e
 }
 
 // announce hints at what was written.
@@ -189,5 +231,8 @@ func (u *updating) announce() {
 	}
 	if finished {
 		u.store.announce(store.FilesFinished)
+	}
+	if u.recorded {
+		u.store.announce(store.EventsAppended)
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// Claim implements [store.Store]. Connectors without work cost two looks into an index each.
+// Claim implements [store.Store]. Connectors without work cost two looks into an index for each
+// priority.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claimed, error) {
 	var claimed []store.Claimed
 	err := s.write(ctx, "claim files", r.Max, func(ctx context.Context, w *writer, now micros) error {
@@ -30,6 +31,9 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.Claime
 // isReady says in the words of the index files_ready: Queued, Waiting or Interrupted.
 const isReady = "state <> 2 AND state <> 4 AND state < 6"
 
+// priorities are all there are, those that come first first.
+var priorities = [...]store.Priority{store.High, store.Normal, store.Low}
+
 // ready is a file that can be claimed, since when, and what it is so far.
 type ready struct {
 	id    int64
@@ -39,18 +43,21 @@ type ready struct {
 
 // connector is one that has files to claim.
 type connector struct {
-	name string
-	live int // how many of its files run under live leases
+	live  int                     // how many of its files run under live leases
+	waits map[store.Priority]bool // of which priorities
 }
 
-// connectorsText finds the connectors of a JSON list that have files to claim, and how many of theirs are live.
-const connectorsText = `SELECT value, (SELECT count(*) FROM files WHERE connector = value AND state = 2 AND lease_until > ?1)
-	FROM json_each(?2)
-	WHERE EXISTS (SELECT 1 FROM files WHERE connector = value AND ` + isReady + ` AND ready_at <= ?1)
-	OR EXISTS (SELECT 1 FROM files WHERE connector = value AND state = 2 AND lease_until <= ?1)`
+// connectorsText finds the connectors of a JSON list that have files to claim, of which priorities, and how many of
+// theirs are live. Each priority has a range of its own in the indexes.
+const connectorsText = `WITH p (priority) AS (VALUES (1), (0), (-1))
+	SELECT c.value, p.priority, (SELECT count(*) FROM files
+		WHERE connector = c.value AND state = 2 AND priority IN (1, 0, -1) AND lease_until > ?1)
+	FROM json_each(?2) c CROSS JOIN p
+	WHERE EXISTS (SELECT 1 FROM files WHERE connector = c.value AND ` + isReady + ` AND priority = p.priority AND ready_at <= ?1)
+	OR EXISTS (SELECT 1 FROM files WHERE connector = c.value AND state = 2 AND priority = p.priority AND lease_until <= ?1)`
 
 // connectors returns those of limits that have files to claim: one statement, however many have none.
-func (w *writer) connectors(limits map[string]int, now micros) ([]connector, error) {
+func (w *writer) connectors(limits map[string]int, now micros) (map[string]*connector, error) {
 	names := make([]string, 0, len(limits))
 	for name, limit := range limits {
 		if limit > 0 {
@@ -61,18 +68,23 @@ func (w *writer) connectors(limits map[string]int, now micros) ([]connector, err
 	if err != nil {
 		return nil, err
 	}
-	var found []connector
+	found := make(map[string]*connector)
 	err = w.each(connectorsText, []any{int64(now), string(list)}, func(rows *sql.Rows) error {
-		var c connector
-		err := rows.Scan(&c.name, &c.live)
-		found = append(found, c)
+		var name string
+		var priority store.Priority
+		live := 0
+		err := rows.Scan(&name, &priority, &live)
+		if found[name] == nil {
+			found[name] = &connector{live: live, waits: make(map[store.Priority]bool)}
+		}
+		found[name].waits[priority] = true
 		return err
 	})
 	return found, err
 }
 
-// lines returns the files of each connector that may be claimed now, as many as its limit and r.Max allow, in a random
-// order of connectors: so none is always the last.
+// lines returns the files of each connector that may be claimed now, as many as its limit, r.Most and r.Max allow, in a
+// random order of connectors: so none is always the last.
 func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([][]ready, error) {
 	if r.Max <= 0 {
 		return nil, nil
@@ -82,15 +94,15 @@ func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([
 		return nil, err
 	}
 	var lines [][]ready
-	for _, c := range found {
-		room := min(r.Limits[c.name]-c.live, r.Max)
-		if room <= 0 {
-			continue
+	for name, c := range found {
+		room := min(r.Limits[name]-c.live, r.Max)
+		if most, bound := r.Most[name]; bound {
+			room = min(room, most)
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		line, err := w.line(c.name, room, now)
+		line, err := w.line(name, c.waits, room, now)
 		if err != nil {
 			return nil, err
 		}
@@ -101,21 +113,32 @@ func (w *writer) lines(ctx context.Context, r store.ClaimRequest, now micros) ([
 }
 
 // lineText merges two ranges of indexes, so that it reads no more than it returns.
-const lineText = `SELECT id, ready_at AS since, state FROM files INDEXED BY files_ready WHERE connector = ?1 AND ` + isReady + ` AND ready_at <= ?2
-	UNION ALL
-	SELECT id, lease_until, state FROM files INDEXED BY files_leased WHERE connector = ?1 AND state = 2 AND lease_until <= ?2
-	ORDER BY since, id LIMIT ?3`
+const lineText = `SELECT id, ready_at AS since, state FROM files INDEXED BY files_ready
+		WHERE connector = ?1 AND ` + isReady + ` AND priority = ?2 AND ready_at <= ?3
+	UNION ALL SELECT id, lease_until, state FROM files INDEXED BY files_leased
+		WHERE connector = ?1 AND state = 2 AND priority = ?2 AND lease_until <= ?3
+	ORDER BY since, id LIMIT ?4`
 
-// line returns up to room files of one connector that may be claimed now, the one that has been ready longest first.
-func (w *writer) line(connector string, room int, now micros) ([]ready, error) {
+// line returns up to room files of one connector that may be claimed now: those of higher priority first, of one priority
+// the one that has been ready longest.
+func (w *writer) line(name string, waits map[store.Priority]bool, room int, now micros) ([]ready, error) {
 	var line []ready
-	err := w.each(lineText, []any{connector, int64(now), room}, func(rows *sql.Rows) error {
-		var r ready
-		err := rows.Scan(&r.id, &r.since, &r.state)
-		line = append(line, r)
-		return err
-	})
-	return line, err
+	for _, p := range priorities {
+		if !waits[p] || len(line) >= room {
+			continue
+		}
+		args := []any{name, int64(p), int64(now), room - len(line)}
+		err := w.each(lineText, args, func(rows *sql.Rows) error {
+			var r ready
+			err := rows.Scan(&r.id, &r.since, &r.state)
+			line = append(line, r)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return line, nil
 }
 
 // takeTurns takes up to maximum files from the lines, one from each in turn.

@@ -119,13 +119,9 @@ func (s *Store) ListConnectors(ctx context.Context, q store.ConnectorQuery) ([]s
 		return nil, err
 	}
 	defer leave()
-	limit := -1
-	if q.Limit > 0 {
-		limit = q.Limit
-	}
 	var list []store.Connector
 	const text = "SELECT " + connectorColumns + " FROM connectors WHERE id > ? AND deleted = ? ORDER BY id LIMIT ?"
-	err = s.read(ctx, text, []any{q.After, q.Deleted, limit}, func(rows *sql.Rows) error {
+	err = s.read(ctx, text, []any{q.After, q.Deleted, orAll(q.Limit)}, func(rows *sql.Rows) error {
 		c, err := scanConnector(rows.Scan)
 		list = append(list, c)
 		return err
@@ -152,7 +148,7 @@ func (s *Store) ConnectorsRevision(ctx context.Context) (revision int64, err err
 
 // plain gives the errors of the contract as they are: they are no failures of ours.
 func plain(err error) error {
-	for _, known := range []error{store.ErrExists, store.ErrRevision, store.ErrNotFound, store.ErrState} {
+	for _, known := range []error{store.ErrExists, store.ErrRevision, store.ErrNotFound, store.ErrState, store.ErrLeaseLost} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -174,4 +170,12 @@ func orNone[T any](value T, err error) T {
 		return none
 	}
 	return value
+}
+
+// orAll is the LIMIT for a number of rows, of which 0 is all.
+func orAll(limit int) int {
+	if limit <= 0 {
+		return -1
+	}
+	return limit
 }

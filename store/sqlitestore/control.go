@@ -115,8 +115,10 @@ func (w *writer) cancel(f *steered, now micros) (verdict, failure error) {
 	}
 	w.effects.move(f.state, store.Cancelled)
 	why := store.CancelledFailure
-	_, err := w.exec(setCancelled, int64(now), why.Code, why.Detail, why.Message, f.id)
-	return nil, err
+	if _, err := w.exec(setCancelled, int64(now), why.Code, why.Detail, why.Message, f.id); err != nil {
+		return nil, err
+	}
+	return nil, w.finished(f.id, nil, now)
 }
 
 func (w *writer) resume(f *steered, now micros) (verdict, failure error) {

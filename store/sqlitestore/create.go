@@ -117,7 +117,7 @@ type newRows struct {
 
 const (
 	insertBatch = 25 // rows of one INSERT; more gain little
-	insertRow   = "(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertRow   = "(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 var (
@@ -128,11 +128,11 @@ var (
 // insertText says OR FAIL for the reason that lease does.
 func insertText(rows int) string {
 	return `INSERT OR FAIL INTO files (id, transfer, connector, direction, state, start, ready_at, updated_at, start_at, partner,
-		source_path, target_path, parent, rule) VALUES ` + strings.Repeat(insertRow+",", rows-1) + insertRow
+		source_path, target_path, parent, rule, priority) VALUES ` + strings.Repeat(insertRow+",", rows-1) + insertRow
 }
 
 func (w *writer) insertFiles(ctx context.Context, common newRows, files []store.NewFile) error {
-	args := make([]any, 0, insertBatch*13)
+	args := make([]any, 0, insertBatch*14)
 	for i := 0; i < len(files); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -157,7 +157,7 @@ func (w *writer) insertFiles(ctx context.Context, common newRows, files []store.
 func (r *newRows) appendArgs(args []any, i int, f *store.NewFile) []any {
 	start := max(int64(r.now), f.StartAt.UnixMicro())
 	return append(args, r.first+int64(i), r.transfer, r.connector, int64(f.Direction), start, start, int64(r.now),
-		microsOrNull(f.StartAt), f.Partner, f.SourcePath, f.TargetPath, f.Parent, r.rule)
+		microsOrNull(f.StartAt), f.Partner, f.SourcePath, f.TargetPath, f.Parent, r.rule, int64(min(max(f.Priority, store.Low), store.High)))
 }
 
 // GetTransfer implements [store.Store].

@@ -2,10 +2,11 @@ package sqlitestore
 
 import "github.com/seed62b9dc43/transfer/store"
 
-// effects are what a transaction does beside the rows that it writes. They come with its COMMIT.
+// effects are what a transaction does beside the rows that it writes, which comes with its COMMIT.
 type effects struct {
-	files [store.Done + 1]int64 // by state: how many more there are
-	hints [topics]bool          // by topic
+	files    [store.Done + 1]int64 // by state: how many more there are
+	hints    [topics]bool          // by topic
+	received *kinds                // what its streams receive; nil if it did not need to know
 }
 
 // add is for files that are new in this state.

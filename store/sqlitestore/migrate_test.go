@@ -1,6 +1,7 @@
 package sqlitestore_test
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,19 +14,23 @@ import (
 	"github.com/seed62b9dc43/transfer/store/sqlitestore"
 )
 
-// version1 makes a file of version 1 of the schema, with files in every state, and returns its path.
-func version1(t *testing.T) string {
+// earlier makes a file of an earlier version of the schema, with files in every state, and returns its path.
+func earlier(t *testing.T, version int) string {
 	t.Helper()
 	at := path(t)
 	db := raw(t, at)
 	execute(t, db, "PRAGMA journal_mode = WAL")
-	schema, err := fs.ReadFile(sqlitestore.Migrations(), "0001_first.sql")
+	names, err := fs.Glob(sqlitestore.Migrations(), "*.sql")
 	require.NoError(t, err)
-	rows, err := os.ReadFile("testdata/version1.sql")
+	for _, name := range names[:version] {
+		schema, err := fs.ReadFile(sqlitestore.Migrations(), name)
+		require.NoError(t, err)
+		execute(t, db, string(schema))
+	}
+	rows, err := os.ReadFile(fmt.Sprintf("testdata/version%d.sql", version))
 	require.NoError(t, err)
-	execute(t, db, string(schema))
 	execute(t, db, string(rows))
-	execute(t, db, "PRAGMA user_version = 1")
+	execute(t, db, fmt.Sprint("PRAGMA user_version = ", version))
 	return at
 }
 
@@ -40,7 +45,7 @@ func ids(files []store.File) []int64 {
 // What an earlier version wrote is listed, counted, claimed and finished as if today's had.
 func TestVersion1GoesOn(t *testing.T) {
 	t.Parallel()
-	s := open(t, version1(t), sqlitestore.Options{})
+	s := open(t, earlier(t, 1), sqlitestore.Options{})
 	require.Equal(t, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, ids(list(t, s, store.Query{})))
 	require.Equal(t, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}, ids(list(t, s, store.Query{RuleName: "payroll"})))
 	require.Equal(t, []int64{10}, ids(list(t, s, store.Query{LocalPath: "/in/10"})))
@@ -93,4 +98,67 @@ func requireCounts(t *testing.T, s store.Store, q store.Query, want map[store.St
 	counts, err = s.CountFiles(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, one, counts)
+}
+
+// What version 3 knew nothing of comes to its files, too: priorities, tasks, events and entries of the ledger.
+func TestVersion3GoesOn(t *testing.T) {
+	t.Parallel()
+	s := open(t, earlier(t, 3), sqlitestore.Options{})
+	all, err := s.ListFiles(t.Context(), store.Query{})
+	require.NoError(t, err)
+	require.Len(t, all, 10)
+	for _, f := range all {
+		require.Zero(t, f.Priority)
+		require.Zero(t, f.Task)
+	}
+	require.NoError(t, s.OpenStream(t.Context(), store.Stream{Name: "all", Kinds: []store.EventKind{store.FileProgressed, store.FileFinished}}))
+	_, err = s.CreateTransfer(t.Context(), store.Transfer{ID: "new", ConnectorID: "acme"}, []store.NewFile{{Priority: store.High}})
+	require.NoError(t, err)
+	claimed := claim(t, s, 100)
+	require.Len(t, claimed, 4)
+	require.Equal(t, []int64{11, 9, 4, 8}, []int64{claimed[0].ID, claimed[1].ID, claimed[2].ID, claimed[3].ID})
+	done := store.Change{State: store.Done, Progress: store.Progress{Task: 2}, Note: []byte("note")}
+	done.Enter = &store.LedgerEntry{Scope: "s", Path: "/out/4", Identity: "v"}
+	update(t, s, claimed[2:3], done)
+	verdicts, err := s.Control(t.Context(), store.ControlRequest{IDs: []int64{2}, To: store.Cancelled})
+	require.NoError(t, err)
+	require.Equal(t, []error{nil}, verdicts)
+	more := store.Change{ID: 1, Token: 1, State: store.Running, Lease: time.Hour, Progress: store.Progress{Size: 9, Offset: 6}}
+	verdicts, err = s.Update(t.Context(), []store.Change{more})
+	require.NoError(t, err)
+	require.Equal(t, []error{store.ErrPauseWanted}, verdicts)
+
+	events, err := s.ListEvents(t.Context(), store.EventQuery{Stream: "all", TransferID: "first"})
+	require.NoError(t, err)
+	require.Len(t, events, 3)
+	require.Equal(t, []int64{4, 2, 1}, []int64{events[0].FileID, events[1].FileID, events[2].FileID})
+	require.Equal(t, []store.State{store.Done, store.Cancelled, store.Running}, []store.State{events[0].State, events[1].State, events[2].State})
+	entries, err := s.LookUp(t.Context(), "s", []string{"/out/4"})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.EqualValues(t, 4, entries[0].FileID)
+	files, err := s.ListFiles(t.Context(), store.Query{States: []store.State{store.Done}, Order: store.ByStopDesc, Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, 2, files[0].Task)
+}
+
+func TestVersion3KeepsConnectorsAndOperations(t *testing.T) {
+	t.Parallel()
+	s := open(t, earlier(t, 3), sqlitestore.Options{})
+	deleted, err := s.ListConnectors(t.Context(), store.ConnectorQuery{Deleted: true})
+	require.NoError(t, err)
+	require.Len(t, deleted, 1)
+	created, err := s.CreateConnector(t.Context(), store.Connector{ID: "new"})
+	require.NoError(t, err)
+	require.Greater(t, created.Revision, deleted[0].Revision)
+	list, err := s.ListOperations(t.Context(), store.OperationQuery{ConnectorID: "acme"})
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, "op-3", list[0].ID)
+	require.True(t, list[0].Expired)
+	require.Equal(t, "C", list[1].Code)
+	require.NoError(t, s.CreateDuty(t.Context(), store.Duty{Name: "watch"}))
+	duties, err := s.ClaimDuties(t.Context(), store.DutyRequest{Worker: "w", Max: 2, Lease: time.Minute})
+	require.NoError(t, err)
+	require.Len(t, duties, 1)
 }

@@ -47,8 +47,9 @@ func (s *Store) FinishOperation(ctx context.Context, o store.Operation) error {
 	}))
 }
 
-const getOperation = `SELECT id, connector, spec, created_at, until, finished_at, code, detail, message, result FROM operations
-	WHERE id = ?`
+const operationColumns = `id, connector, spec, created_at, until, finished_at, code, detail, message, result`
+
+const getOperation = `SELECT ` + operationColumns + ` FROM operations WHERE id = ?`
 
 func scanOperation(now micros, scan func(into ...any) error) (store.Operation, error) {
 	var o store.Operation
@@ -76,6 +77,40 @@ func (s *Store) GetOperation(ctx context.Context, id string) (store.Operation, e
 		return store.Operation{}, wrap(ctx, "get operation "+id, err)
 	}
 	return o, nil
+}
+
+// operationsText returns the statement that lists what q selects.
+func operationsText(q *store.OperationQuery) (string, []any) {
+	c := conditions{}
+	if q.ConnectorID != "" {
+		c.add("connector = ?", q.ConnectorID)
+	}
+	if q.Before != "" {
+		c.add("id < ?", q.Before)
+	}
+	return "SELECT " + operationColumns + c.source(&store.Query{}, " FROM operations") + " ORDER BY id DESC LIMIT ?",
+		append(c.args, orAll(q.Limit))
+}
+
+// ListOperations implements [store.Store].
+func (s *Store) ListOperations(ctx context.Context, q store.OperationQuery) ([]store.Operation, error) {
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var list []store.Operation
+	now := microsOf(time.Now())
+	text, args := operationsText(&q)
+	err = s.read(ctx, text, args, func(rows *sql.Rows) error {
+		o, err := scanOperation(now, rows.Scan)
+		list = append(list, o)
+		return err
+	})
+	if err != nil {
+		return nil, wrap(ctx, "list operations", err)
+	}
+	return list, nil
 }
 
 // PurgeOperations implements [store.Store].

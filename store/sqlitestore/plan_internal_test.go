@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -113,9 +114,9 @@ func TestLitterPlan(t *testing.T) {
 func TestClaimAndPurgePlans(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	found := plan(t, s, lineText, []any{"acme", 0, 10})
-	require.Contains(t, found, "files_ready")
-	require.Contains(t, found, "files_leased")
+	found := plan(t, s, lineText, []any{"acme", 0, 0, 10})
+	require.Contains(t, found, "files_ready (connector=? AND priority=? AND ready_at<?)")
+	require.Contains(t, found, "files_leased (connector=? AND priority=? AND lease_until<?)")
 	require.NotContains(t, found, "TEMP B-TREE")
 	text, args := oldestText(store.PurgeRequest{States: store.States(), Max: 10}, 0)
 	found = plan(t, s, text, args)
@@ -123,5 +124,51 @@ func TestClaimAndPurgePlans(t *testing.T) {
 	require.NotContains(t, found, "TEMP B-TREE")
 	found = plan(t, s, connectorsText, []any{0, `["acme"]`})
 	require.NotContains(t, found, "SCAN files")
-	require.Equal(t, 3, strings.Count(found, "SEARCH files USING"), found)
+	require.Equal(t, 3, strings.Count(found, "(connector=? AND priority=? AND "), found)
+}
+
+// Pages of events come out of an index in the order of the list; only those of a time are sorted.
+func TestEventPlans(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	now := time.Now()
+	for want, q := range map[string]store.EventQuery{
+		"events_stream (stream=? AND rowid>?)":                  {After: 7, To: now},
+		"events_transfer (stream=? AND transfer=? AND rowid>?)": {After: 7, TransferID: "t", From: now},
+		"events_file (stream=? AND file=? AND rowid>?)":         {After: 7, TransferID: "t", FileID: 7, From: now},
+		"events_at (stream=? AND at>? AND at<?)":                {After: 7, From: now, To: now},
+	} {
+		q.Stream, q.Limit = "s", 50
+		text, args := eventsText(&q)
+		found := plan(t, s, text, args)
+		require.Contains(t, found, want)
+		require.NotContains(t, found, "SCAN e")
+		require.Equal(t, strings.Contains(want, "events_at"), strings.Contains(found, "TEMP B-TREE"), found)
+	}
+	found := plan(t, s, purgeEventsText, []any{"s", 0, 10})
+	require.Contains(t, found, "events_at (stream=? AND at<?)")
+	require.NotContains(t, found, "TEMP B-TREE")
+	require.NotContains(t, plan(t, s, dropText, []any{"[1]", "s"}), "SCAN events")
+}
+
+// So do entries of the ledger, and pages of operations.
+func TestLedgerAndOperationPlans(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, text := range []string{lookUpText, forgetText} {
+		found := plan(t, s, text, []any{"scope", `["a"]`})
+		require.Contains(t, found, "ledger USING PRIMARY KEY (scope=? AND path=?)")
+	}
+	found := plan(t, s, purgeLedgerText, []any{0, 10})
+	require.Contains(t, found, "ledger_at (at<?)")
+	require.NotContains(t, found, "SCAN ledger")
+	require.NotContains(t, found, "TEMP B-TREE")
+	for want, q := range map[string]store.OperationQuery{
+		"operations_connector (connector=? AND id<?)": {ConnectorID: "acme", Before: "x"}, "sqlite_autoindex_operations_1": {},
+	} {
+		text, args := operationsText(&q)
+		found := plan(t, s, text, args)
+		require.Contains(t, found, want)
+		require.NotContains(t, found, "TEMP B-TREE")
+	}
 }

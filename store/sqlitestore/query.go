@@ -183,14 +183,22 @@ func (c *conditions) filters(q *store.Query) {
 	}
 }
 
-// prefix selects the texts from prefix on and before the next text of its length, byte by byte. The byte 0xff is in no
-// text, so it does not matter that the one after it is 0.
+// prefix selects the texts from prefix on and before the next text of its length, byte by byte.
 func (c *conditions) prefix(prefix string) {
 	if prefix == "" {
 		return
 	}
+	c.add("f.local_path >= ? AND f.local_path < ?", prefix, behindPrefix(prefix))
+}
+
+// behindPrefix returns the next text of prefix's length, or nothing for nothing. The byte 0xff is in no text, so it does
+// not matter that the one after it is 0.
+func behindPrefix(prefix string) string {
+	if prefix == "" {
+		return ""
+	}
 	last := len(prefix) - 1
-	c.add("f.local_path >= ? AND f.local_path < ?", prefix, prefix[:last]+string([]byte{prefix[last] + 1}))
+	return prefix[:last] + string([]byte{prefix[last] + 1})
 }
 
 func (c *conditions) states(states []store.State) {

@@ -37,7 +37,7 @@ func timeOrZero(n sql.NullInt64) time.Time {
 const fileColumns = `f.id, f.transfer, f.connector, f.direction, f.state, f.phase, f.skipped, f.attempts, f.token, f.size, f.acked,
 	f.block_size, f.rank, f.ready_at, f.updated_at, f.start_at, f.started_at, f.finished_at, f.lease_until, f.worker, f.partner,
 	f.source_path, f.target_path, f.code, f.detail, f.message, f.sha256, f.checkpoint,
-	f.wanted, f.parent, f.failures, t.id, t.follow_id, t.rule, t.metadata, t.created_at`
+	f.wanted, f.parent, f.failures, f.priority, f.task, t.id, t.follow_id, t.rule, t.metadata, t.created_at`
 
 // scanner reads rows, one after the other.
 type scanner struct {
@@ -53,7 +53,7 @@ func (s *scanner) file(rows *sql.Rows, f *store.File, more ...any) error {
 		&f.ID, &s.seq, &f.ConnectorID, &f.Direction, &f.State, &f.Phase, &f.Skipped, &f.Attempts, &f.Token, &f.Size, &f.Offset,
 		&f.BlockSize, &f.Rank, &s.readyAt, &s.updatedAt, &s.startAt, &s.startedAt, &s.finishedAt, &s.leaseTo, &f.Worker, &f.Partner,
 		&f.SourcePath, &f.TargetPath, &f.Code, &f.Detail, &f.Message, &f.SHA256, &f.Checkpoint,
-		&f.Wanted, &f.Parent, &f.Failures, &f.TransferID, &f.FollowID, &f.RuleName, &s.metadata, &s.createdAt,
+		&f.Wanted, &f.Parent, &f.Failures, &f.Priority, &f.Task, &f.TransferID, &f.FollowID, &f.RuleName, &s.metadata, &s.createdAt,
 	}, more...)
 	if err := rows.Scan(into...); err != nil {
 		return err

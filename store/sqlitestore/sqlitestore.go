@@ -68,10 +68,6 @@ func (o Options) validate() error {
 
 // Store is a [store.Store] in a SQLite file.
 type Store struct {
-	store.Duties
-	store.Journal
-	store.Ledger
-
 	options  Options
 	readers  *sql.DB
 	writer   *writer
@@ -201,9 +197,4 @@ func wrap(ctx context.Context, doing string, err error) error {
 // call.
 func (s *Store) Watch(ctx context.Context, topic store.Topic) <-chan struct{} {
 	return s.watchers.add(ctx, topic)
-}
-
-// ListOperations implements [store.Operations].
-func (*Store) ListOperations(context.Context, store.OperationQuery) ([]store.Operation, error) {
-	return nil, errors.ErrUnsupported
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,42 @@ func TestOneChangeIsTooBig(t *testing.T) {
 	counts, err := s.CountFiles(t.Context(), store.Query{})
 	require.NoError(t, err)
 	require.Equal(t, map[store.State]int64{store.Running: 1, store.Waiting: 2}, counts)
+}
+
+// What comes with a change and is too big takes the change back, and nothing else.
+func TestWhatComesWithAChangeIsTooBig(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	require.NoError(t, s.OpenStream(t.Context(), store.Stream{Name: "s", Kinds: []store.EventKind{store.FileFinished}}))
+	_, err := s.CreateTransfer(t.Context(), store.Transfer{ID: "id", ConnectorID: "acme"}, make([]store.NewFile, 4))
+	require.NoError(t, err)
+	claimed, err := s.Claim(t.Context(), store.ClaimRequest{Max: 4, Lease: time.Hour, Limits: map[string]int{"acme": 4}})
+	require.NoError(t, err)
+	changes := make([]store.Change, 4)
+	for i, c := range claimed {
+		changes[i] = store.Change{ID: c.ID, Token: c.Token, State: store.Done, Note: make([]byte, 80_000)}
+		changes[i].Enter = &store.LedgerEntry{Scope: "scope", Path: fmt.Sprint(i)}
+	}
+	_, err = sqlite.Limit(s.writer.conn, sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+	require.NoError(t, err)
+	changes[1].Note = make([]byte, 100_001)
+	changes[2].Enter.Path = strings.Repeat("x", 100_001)
+	verdicts, err := s.Update(t.Context(), changes)
+	require.NoError(t, err)
+	require.NoError(t, verdicts[0])
+	require.Error(t, verdicts[1])
+	require.Error(t, verdicts[2])
+	require.NoError(t, verdicts[3])
+	counts, err := s.CountFiles(t.Context(), store.Query{})
+	require.NoError(t, err)
+	require.Equal(t, map[store.State]int64{store.Running: 2, store.Done: 2}, counts)
+	requireWhole(t, s)
+	events, err := s.CountEvents(t.Context(), "s")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, events)
+	entries, err := s.LookUp(t.Context(), "scope", []string{"0", "1", "3"})
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
 }
 
 // Who ends while waiting for the writer gets the context's error and leaves the turn to others.

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	sqlite3 "modernc.org/sqlite/lib"
@@ -13,7 +14,7 @@ import (
 // Three statements and not one, because SQLite writes every index that has a column which a statement names.
 const (
 	setProgress = `UPDATE files SET phase = ?, skipped = ?, size = ?, acked = ?, block_size = ?, rank = ?, sha256 = ?, checkpoint = ?,
-		failures = ?, code = ?, detail = ?, message = ?, updated_at = ?, `
+		task = ?, failures = ?, code = ?, detail = ?, message = ?, updated_at = ?, `
 	ifHeld    = ` WHERE id = ? AND token = ? AND state = 2`
 	setLease  = setProgress + `lease_until = ?` + ifHeld
 	setReady  = setProgress + `state = ?, ready_at = ?, worker = '', lease_until = NULL` + ifHeld
@@ -74,16 +75,14 @@ func (w *writer) apply(c *store.Change, wanted store.State, now micros) (verdict
 			why = store.CancelledFailure
 		}
 	}
-	result, err := w.change(c, to, why, now)
+	err := w.put(c, to, why, now)
 	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		return store.ErrLeaseLost, nil
 	case hasCode(err, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
 		return fmt.Errorf("sqlitestore: write file %d: %w", c.ID, err), nil
 	case err != nil:
 		return nil, fmt.Errorf("write file %d: %w", c.ID, err)
-	}
-	n, err := result.RowsAffected()
-	if err != nil || n == 0 {
-		return store.ErrLeaseLost, err
 	}
 	w.effects.move(store.Running, to)
 	if wanted == 0 {
@@ -92,14 +91,65 @@ func (w *writer) apply(c *store.Change, wanted store.State, now micros) (verdict
 	return w.answer(c.ID, to, wanted)
 }
 
+// bulky is from how many bytes on SQLite may refuse what comes with a change: its own limit is far above.
+const bulky = 64 << 10
+
+// put writes a change and what comes with it, all or nothing.
+func (w *writer) put(c *store.Change, to store.State, why store.Failure, now micros) (err error) {
+	bytes := len(c.Note)
+	if c.Enter != nil {
+		bytes += len(c.Enter.Scope) + len(c.Enter.Path) + len(c.Enter.Identity) + len(c.Enter.SHA256)
+	}
+	if bytes < bulky {
+		return w.putAll(c, to, why, now)
+	}
+	if _, err := w.exec("SAVEPOINT change"); err != nil {
+		return err
+	}
+	before := w.effects
+	if err = w.putAll(c, to, why, now); err != nil {
+		w.effects = before
+		if _, undo := w.exec("ROLLBACK TO change"); undo != nil {
+			return undo // SQLite has rolled back everything, as it may when the disk is full
+		}
+	}
+	_, release := w.exec("RELEASE change")
+	return cmpError(err, release)
+}
+
+// putAll writes a change, the events that it is for streams, and its entry of the ledger; ErrLeaseLost says that nothing
+// was written.
+func (w *writer) putAll(c *store.Change, to store.State, why store.Failure, now micros) error {
+	more, err := w.progresses(c)
+	if err != nil {
+		return err
+	}
+	done, err := w.change(c, to, why, now)
+	if err := written(done, err, store.ErrLeaseLost); err != nil {
+		return err
+	}
+	if more {
+		return w.progressed(c.ID, now)
+	}
+	if to == store.Done && c.Enter != nil {
+		if err := w.enter(c.Enter, c.ID, now); err != nil {
+			return fmt.Errorf("enter it into the ledger: %w", err)
+		}
+	}
+	if !to.Final() {
+		return nil
+	}
+	return w.finished(c.ID, c.Note, now)
+}
+
 // change runs the statement that brings a file to a state.
 func (w *writer) change(c *store.Change, to store.State, why store.Failure, now micros) (sql.Result, error) {
 	var checkpoint any
 	if len(c.Checkpoint) > 0 && to != store.Done { // nobody needs that of a file that is done
 		checkpoint = c.Checkpoint
 	}
-	args := append(make([]any, 0, 17), int64(c.Phase), c.Skipped, c.Size, c.Offset, c.BlockSize, c.Rank, c.SHA256, checkpoint,
-		c.Failures, why.Code, why.Detail, why.Message, int64(now))
+	args := append(make([]any, 0, 18), int64(c.Phase), c.Skipped, c.Size, c.Offset, c.BlockSize, c.Rank, c.SHA256, checkpoint,
+		c.Task, c.Failures, why.Code, why.Detail, why.Message, int64(now))
 	switch to {
 	case store.Running:
 		return w.exec(setLease, append(args, now.add(c.Lease), c.ID, c.Token)...)

@@ -8,7 +8,7 @@ import (
 )
 
 // topics bounds the values of store.Topic.
-const topics = store.ConnectorsChanged + 1
+const topics = store.DutiesChanged + 1
 
 // watchers hints to who watches, within this process. Its zero value has none.
 type watchers struct {
