@@ -26,6 +26,8 @@ type chainState struct {
 	Identity string       `json:"identity,omitempty"` // of the source that was delivered, as long as it is where it was then
 	Content  *taskContent `json:"content,omitempty"`  // of the target, if a task has changed it
 	Failed   *chainFailed `json:"failed,omitempty"`   // while error-tasks run
+
+	Enter *store.LedgerEntry `json:"enter,omitempty"` // for the ledger, once the file is Done
 }
 
 // taskContent is what a task has made of what was delivered.
@@ -293,7 +295,7 @@ func (j *job) enterAfter() {
 	if identity == "" && j.last != nil {
 		identity = j.last.Identity // of the one that was handed over
 	}
-	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity})
+	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity, Enter: j.entry})
 	j.progress.Checkpoint, j.sink, j.publish, j.unsure = nil, nil, false, false
 	j.passed = true
 }

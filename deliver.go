@@ -23,7 +23,8 @@ type delivery struct {
 	window   int64
 	at       position
 	created  bool
-	stale    *checkpoint // of an older version of the source, which could not be removed yet
+	stale    *checkpoint        // of an older version of the source, which could not be removed yet
+	before   *store.LedgerEntry // what the ledger knows of the file, or nil
 }
 
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
@@ -50,14 +51,22 @@ func (e *engine) deliver(j *job) (err error) {
 	if err := d.open(); err != nil {
 		return err
 	}
+	if skip, err := d.askLedger(); err != nil {
+		return err
+	} else if skip {
+		j.skipped()
+		return nil
+	}
 	if err := d.remote.connect(j.moving); err != nil {
 		return err
 	}
 	j.opened()
-	err = d.run()
-	if CodeOf(err) == FileExists && d.request.Overwrite == OverwriteSkip {
+	if err = d.run(); d.held(err) {
 		j.skipped()
 		return nil
+	}
+	if err == nil {
+		d.enterLedger()
 	}
 	return err
 }
@@ -242,6 +251,9 @@ func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
 	j := d.job
 	if sum, err = d.data(c); err != nil {
+		return sum, err
+	}
+	if err := d.sameContent(sum); err != nil {
 		return sum, err
 	}
 	if !j.finalize() {

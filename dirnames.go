@@ -215,4 +215,3 @@ func (d *Directory) makeDirectory(name string) error {
 	}
 	return err
 }
-

@@ -53,13 +53,14 @@ const (
 	NoSpace              Code = "NO_SPACE"    // full, or over quota
 	FileExists           Code = "FILE_EXISTS" // and the policy is not to overwrite it
 	IsDirectory          Code = "IS_DIRECTORY"
-	PathEscapes          Code = "PATH_ESCAPES"      // leaves the storage's root, by ".." or by a link
-	SizeMismatch         Code = "SIZE_MISMATCH"     // fewer or more bytes than promised
-	SourceChanged        Code = "SOURCE_CHANGED"    // while it was read
-	IntegrityError       Code = "INTEGRITY_ERROR"   // the content is not what was sent
-	QueueExpired         Code = "QUEUE_EXPIRED"     // it waited too long to be taken up (Config.QueueTimeout)
-	ConnectorDeleted     Code = "CONNECTOR_DELETED" // while the file was queued
-	Cancelled            Code = "CANCELLED"         // by the user; published as it is
+	PathEscapes          Code = "PATH_ESCAPES"        // leaves the storage's root, by ".." or by a link
+	SizeMismatch         Code = "SIZE_MISMATCH"       // fewer or more bytes than promised
+	SourceChanged        Code = "SOURCE_CHANGED"      // while it was read
+	IntegrityError       Code = "INTEGRITY_ERROR"     // the content is not what was sent
+	QueueExpired         Code = "QUEUE_EXPIRED"       // it waited too long to be taken up (Config.QueueTimeout)
+	ConnectorDeleted     Code = "CONNECTOR_DELETED"   // while the file was queued
+	AlreadyTransferred   Code = "ALREADY_TRANSFERRED" // in this version, and the policy is not to do it again (LedgerFail)
+	Cancelled            Code = "CANCELLED"           // by the user; published as it is
 )
 
 // Error returns the code's name.
@@ -83,7 +84,7 @@ var publishedCodes = map[Code]Code{
 	HostNotFound: ConnectionError, ConnectionRefused: ConnectionError, ConnectionLost: ConnectionError,
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
-	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError,
+	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError, AlreadyTransferred: WriteFileError,
 	RuleNotFound: InternalError, TaskFailed: InternalError, TaskInterrupted: InternalError,
 	HTTPServerError: HTTPErrorResponse, TLSCertificateRefused: UnableToConnect,
 }

@@ -21,6 +21,7 @@ const (
 	stepCommit  step = "finish target"
 	stepVerify  step = "verify target"
 	stepReceipt step = "await receipt"
+	stepLedger  step = "look into the ledger for"
 	stepTask    step = "run task"
 )
 

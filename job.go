@@ -47,11 +47,12 @@ type job struct {
 	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
 	at       position
-	awaits   bool  // the whole file is with the partner, whose word on it is to come
-	best     int64 // the greatest rank of this attempt
-	sink     Sink  // asked for its checkpoint
-	offered  bool  // a change has that checkpoint
-	recorded bool  // and was written
+	awaits   bool               // the whole file is with the partner, whose word on it is to come
+	best     int64              // the greatest rank of this attempt
+	entry    *store.LedgerEntry // for the ledger, once the file is Done; or nil
+	sink     Sink               // asked for its checkpoint
+	offered  bool               // a change has that checkpoint
+	recorded bool               // and was written
 
 	chain        chainState // where in its rule's chains the file is; written by its worker alone
 	place        int        // grows with each change of chain
@@ -71,6 +72,7 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	if c.Chain != nil {
 		j.chain = *c.Chain
 		j.chain.Task = max(0, j.chain.Task)
+		j.entry = j.chain.Enter
 		j.progress.Phase, j.progress.Task = j.chain.Phase, j.chain.Task
 		j.unsure = j.unsure && j.chain.Phase != store.PhaseBefore // nothing was moved yet
 	}
@@ -379,5 +381,6 @@ func (j *job) change(lease time.Duration) store.Change {
 	}
 	return store.Change{
 		ID: j.file.ID, Token: j.file.Token, State: j.state, Lease: lease, Delay: j.delay, Progress: j.progress, Failure: j.failure,
+		Enter: j.entry,
 	}
 }

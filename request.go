@@ -179,6 +179,9 @@ func (c *Client) validateStart(asked *StartFileTransferInput) (*ruled, error) {
 	if !in.Verify.valid() {
 		p.add("Verify", string(in.Verify), "is not a level (use SIZE or READ_BACK)")
 	}
+	if !in.Ledger.valid() {
+		p.add("Ledger", string(in.Ledger), "is not a policy (use SKIP, SKIP_CONTENT, RESEND or FAIL)")
+	}
 	if !in.Overwrite.valid() {
 		p.add("Overwrite", string(in.Overwrite), "is not a policy (use REPLACE, FAIL or SKIP)")
 	}

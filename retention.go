@@ -10,7 +10,7 @@ import (
 	"github.com/seed62b9dc43/transfer/store"
 )
 
-// Retention says how long finished files stay in the Store, by their status; 0 keeps them. A transfer is forgotten with
+// Retention says how long finished files stay in the Store, by their status, and what else it keeps; 0 keeps all. A transfer is forgotten with
 // its last file, and then its ClientToken may be used again. What is forgotten of a failed file includes what it may have
 // left behind at a partner that could not be reached since.
 type Retention struct {
@@ -19,6 +19,8 @@ type Retention struct {
 
 	// Audit is how long records of the audit trail stay after they were noted, whatever becomes of the files' rows.
 	Audit time.Duration
+
+	Ledger time.Duration // what the ledger knows of a file after it was transferred last (LedgerPolicy)
 }
 
 // purgeBatch is how many files are removed at a time; between two batches others get their turn.
@@ -31,7 +33,7 @@ func (r Retention) check(where string) (problem string) {
 	for _, f := range []struct {
 		name string
 		age  time.Duration
-	}{{"Done", r.Done}, {"InError", r.InError}, {"Audit", r.Audit}} {
+	}{{"Done", r.Done}, {"InError", r.InError}, {"Audit", r.Audit}, {"Ledger", r.Ledger}} {
 		if f.age < 0 {
 			problem += fmt.Sprintf("; %s.%s is %v (use more than 0, or 0 to keep)", where, f.name, f.age)
 		}
@@ -71,7 +73,10 @@ func purge(ctx context.Context, s store.Store, r Retention) (removed int64, err 
 			}
 		}
 	}
-	return removed, purgeAudit(ctx, s, r.Audit)
+	if err := purgeAudit(ctx, s, r.Audit); err != nil {
+		return removed, err
+	}
+	return removed, purgeLedger(ctx, s, r.Ledger)
 }
 
 // purgeAudit removes records of the audit trail; 0 keeps them.
@@ -83,6 +88,16 @@ func purgeAudit(ctx context.Context, s store.Store, age time.Duration) error {
 		}
 		if n < purgeBatch {
 			break
+		}
+	}
+	return nil
+}
+
+func purgeLedger(ctx context.Context, s store.Store, age time.Duration) error {
+	for n := purgeBatch; age > 0 && n == purgeBatch; {
+		var err error
+		if n, err = s.PurgeLedger(ctx, age, purgeBatch); err != nil {
+			return storeFailure("purge ledger", err)
 		}
 	}
 	return nil

@@ -86,6 +86,7 @@ func (c *Client) underRule(in *StartFileTransferInput, p *problems) *ruled {
 	r.rule = &rule
 	fill(&r.Overwrite, rule.Overwrite)
 	fill(&r.Verify, rule.Verify)
+	fill(&r.Ledger, rule.Ledger)
 	r.FailIfChanged = r.FailIfChanged || rule.FailIfChanged
 	rule.direct(p, in.SendFilePaths, store.Send, "SendFilePaths")
 	rule.direct(p, in.RetrieveFilePaths, store.Retrieve, "RetrieveFilePaths")
@@ -175,10 +176,8 @@ func (in *ruled) priority() store.Priority {
 
 // spec is what the engine keeps of the request.
 func (in *ruled) spec() spec {
-	s := spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Headers: in.CustomHTTPHeaders}
-	if in.rule != nil {
-		s.Ruled, s.Ledger = true, in.rule.Ledger
-	}
+	s := spec{Overwrite: in.Overwrite, Verify: in.Verify, FailIfChanged: in.FailIfChanged, Ledger: in.Ledger, Headers: in.CustomHTTPHeaders}
+	s.Ruled = in.rule != nil
 	return s
 }
 

@@ -57,7 +57,7 @@ func GunzipTarget(most int64) Task {
 func unpackedName(name string) (string, bool) {
 	dir, base := path.Split(name)
 	for suffix, with := range map[string]string{".gz": "", ".tgz": ".tar"} {
-		if stem, ok := strings.CutSuffix(base, suffix); ok && stem != "" && isName(stem+with) {
+		if stem, ok := strings.CutSuffix(base, suffix); ok && stem != "" && isName(stem+with) && len(stem+with) <= maxFileName {
 			return dir + stem + with, true
 		}
 	}

@@ -53,7 +53,7 @@ func renameTo(s side, pattern string) Task {
 		run: func(ctx context.Context, f *TaskFile) error {
 			dir, base := path.Split(*s.path(f))
 			name := f.expand(pattern, base)
-			if !isName(name) {
+			if !isName(name) || len(name) > maxFileName {
 				return &Error{Op: "rename", Path: shorten(name, maxShownValue), Code: UnsupportedOperationError, Err: errors.New("this is not the name of a file in its directory")}
 			}
 			return s.move(ctx, f, dir+name)
@@ -179,9 +179,4 @@ func splitName(name string) (base, ext string) {
 		return name[:dot], name[dot:]
 	}
 	return name, ""
-}
-
-// isName reports whether a name stays in its directory.
-func isName(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) <= maxFileName && !strings.ContainsAny(name, "/\x00")
 }

@@ -146,6 +146,9 @@ type StartFileTransferInput struct {
 	// was delivered. By default the new version is delivered, from its beginning.
 	FailIfChanged bool `json:",omitempty"`
 
+	// Ledger says what becomes of a file that was transferred before. Default: it is, again, and the ledger is left alone.
+	Ledger LedgerPolicy `json:",omitempty"`
+
 	// StartAt is the earliest time to begin. Default, and for times past: at once.
 	StartAt time.Time
 }

@@ -201,7 +201,7 @@ var waarpCauses = map[Code]string{
 	HostKeyMismatch: "BadAuthent", AuthenticationFailed: "BadAuthent", AssumeRoleError: "BadAuthent",
 	PartnerBusy: "ServerOverloaded", ConnectionLost: "Disconnection", OperationTimeout: "Disconnection", Stalled: "Disconnection",
 	TimeoutError: "Disconnection", PermissionDenied: "FileNotAllowed", PathEscapes: "FileNotAllowed", FileExists: "FileNotAllowed",
-	IsDirectory: "FileNotAllowed", SendFileNotFound: "FileNotFound", RetrieveFileNotFound: "FileNotFound",
+	IsDirectory: "FileNotAllowed", AlreadyTransferred: "FileNotAllowed", SendFileNotFound: "FileNotFound", RetrieveFileNotFound: "FileNotFound",
 	FileNotFound: "FileNotFound", DirectoryNotFound: "FileNotFound", PathNotFound: "FileNotFound", NoSpace: "SizeNotAllowed",
 	QueueExpired: "TransferError", IntegrityError: "TransferError", SizeMismatch: "TransferError", SourceChanged: "TransferError", ReadFileError: "TransferError", WriteFileError: "TransferError",
 	RenameError: "FinalOp", DeleteError: "ExternalOp", ListDirectoryError: "ExternalOp", UnsupportedOperationError: "Unimplemented",

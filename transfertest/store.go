@@ -24,6 +24,9 @@ const (
 	OpPurge
 	OpConnectors // every call of store.Connectors
 	OpOperations // every call of store.Operations
+	OpDuties     // every call of store.Duties
+	OpJournal    // every call of store.Journal
+	OpLedger     // every call of store.Ledger
 )
 
 // StoreRule strikes single calls. Several rules may strike one call; the first with Err ends it.

@@ -64,3 +64,9 @@ func (s *Store) PurgeOperations(ctx context.Context, olderThan time.Duration, li
 	err = s.run(ctx, OpOperations, func() (err error) { n, err = s.Store.PurgeOperations(ctx, olderThan, limit); return err })
 	return orZero(n, err), err
 }
+
+// ListOperations calls the store behind, if the rules let it.
+func (s *Store) ListOperations(ctx context.Context, q store.OperationQuery) (list []store.Operation, err error) {
+	err = s.run(ctx, OpOperations, func() (err error) { list, err = s.Store.ListOperations(ctx, q); return err })
+	return orZero(list, err), err
+}

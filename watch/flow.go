@@ -1,0 +1,154 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/store"
+)
+
+// Delivery says how the files of a Selection are transferred. Its fields are those of transfer.StartFileTransferInput.
+type Delivery struct {
+	// RuleName is the rule of the transfers. What is empty here and in the Selection is as the rule of Config.Rules with
+	// this name says; a name of no rule is a label.
+	RuleName string
+
+	// TargetDirectory is where the files go: at the partner with store.Send, in our storage with store.Retrieve. A file
+	// of a sub-directory goes to the directory of the same name below it, which a rule has to make where the other side
+	// does not do so by itself (transfer.MakeTargetDirectory). Required with store.Retrieve, unless the rule has one.
+	TargetDirectory string
+
+	// Flatten puts all files into TargetDirectory itself. Those of one name meet there: Overwrite says what happens then.
+	Flatten bool
+
+	// Metadata is kept with each transfer.
+	Metadata map[string]string
+
+	// Overwrite, Verify and FailIfChanged are those of each transfer.
+	Overwrite     transfer.Overwrite
+	Verify        transfer.Verify
+	FailIfChanged bool
+
+	// Ledger says what becomes of a file that was transferred before, in the same version, whoever asked for it. With
+	// LedgerSkip and LedgerSkipContent it is not started at all, as far as size and time tell; the engine decides about the others.
+	Ledger transfer.LedgerPolicy
+}
+
+// flow is a Selection with its Delivery and what their rule says.
+type flow struct {
+	Selection
+	Delivery
+	listed string // the directory as it is listed
+	named  string // the directory as requests name it: below the rule's SourceDirectory
+	ledger transfer.LedgerPolicy
+	target string
+}
+
+// newFlow returns a flow, or reports each wrong field. rule finds a rule by its name.
+func newFlow(s Selection, d Delivery, rule func(string) (transfer.Rule, bool), wrong wrongFunc) flow {
+	r, _ := rule(d.RuleName)
+	f := flow{Selection: s.withDefaults(), Delivery: d, ledger: d.Ledger, target: d.TargetDirectory}
+	if f.Direction == 0 {
+		f.Direction = r.Direction
+	}
+	if f.ledger == "" {
+		f.ledger = r.Ledger
+	}
+	if f.target == "" {
+		f.target = r.TargetDirectory
+	}
+	f.listed, f.named = f.Directory, f.Directory
+	if r.SourceDirectory != "" {
+		f.confine(r.SourceDirectory, wrong)
+	}
+	f.check(wrong)
+	wrong(r.Direction != 0 && f.Direction != r.Direction, "Direction is %d, but rule %q has %d (leave it out)", f.Direction, d.RuleName, r.Direction)
+	wrong(f.Direction == store.Retrieve && f.target == "", "TargetDirectory is empty (say where the files go)")
+	wrong(!validText(f.target, 0, maxPathLength), "TargetDirectory is %q (use up to %d characters of one line)", shorten(f.target), maxPathLength)
+	return f
+}
+
+// confine has the flow look below the SourceDirectory of its rule.
+func (f *flow) confine(source string, wrong wrongFunc) {
+	below := path.Clean("/" + f.Directory)
+	wrong(leavesDirectory(f.Directory), "Directory is %q, which leaves SourceDirectory %q of rule %q (use a path below it)", shorten(f.Directory), source, f.RuleName)
+	f.named = "." + below
+	f.listed = path.Join(source, below)
+	f.Directory = f.listed
+}
+
+func leavesDirectory(dir string) bool {
+	if strings.HasPrefix(dir, "/") {
+		return true
+	}
+	clean := path.Clean(dir)
+	return clean == ".." || strings.HasPrefix(clean, "../")
+}
+
+// path is a file's path as it is listed, and in the ledger.
+func (f *flow) path(rel string) string { return path.Join(f.listed, rel) }
+
+// requested is a file's path as a request names it.
+func (f *flow) requested(rel string) string { return path.Join(f.named, rel) }
+
+// targetOf is the directory that a file goes to.
+func (f *flow) targetOf(rel string) string {
+	if f.Flatten || parent(rel) == "" {
+		return f.target
+	}
+	return path.Join(f.target, parent(rel))
+}
+
+// usable says why a path that was given out cannot be asked for, or "".
+func (f *flow) usable(rel string) string {
+	if why := hostile(rel); why != "" {
+		return why
+	}
+	if f.named != f.listed && strings.Contains(rel, `\`) {
+		return "has a backslash, which some servers take for a slash"
+	}
+	longest := max(utf8.RuneCountInString(f.path(rel)), utf8.RuneCountInString(path.Join(f.targetOf(rel), path.Base(rel))))
+	if longest > maxPathLength {
+		return fmt.Sprintf("makes a path of more than %d characters", maxPathLength)
+	}
+	return ""
+}
+
+// asksLedger reports whether files that the ledger knows are not started at all.
+func (f *flow) asksLedger() bool {
+	return f.ledger == transfer.LedgerSkip || f.ledger == transfer.LedgerSkipContent
+}
+
+// request returns the request for files that go to one directory, without them.
+func (f *flow) request(target string) transfer.StartFileTransferInput {
+	in := transfer.StartFileTransferInput{
+		ConnectorID: f.ConnectorID, RuleName: f.RuleName, Metadata: f.Metadata,
+		Overwrite: f.Overwrite, Verify: f.Verify, FailIfChanged: f.FailIfChanged, Ledger: f.Delivery.Ledger,
+	}
+	if f.Direction == store.Send {
+		in.RemoteDirectoryPath = target
+	} else {
+		in.LocalDirectoryPath = target
+	}
+	return in
+}
+
+// problems collects wrong fields.
+type problems struct{ errs []error }
+
+func (p *problems) wrong(is bool, format string, args ...any) {
+	if is {
+		p.errs = append(p.errs, fmt.Errorf(format, args...))
+	}
+}
+
+// in returns a wrongFunc for the fields of a part.
+func (p *problems) in(part string) wrongFunc {
+	return func(is bool, format string, args ...any) { p.wrong(is, part+"."+format, args...) }
+}
+
+func (p *problems) err() error { return errors.Join(p.errs...) }
