@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -250,6 +249,6 @@ func (d *delivering) update(ctx context.Context, lease time.Duration) error {
 // failed logs a failure of the Store, after which the same is tried again at the next turn.
 func (d *delivering) failed(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
-		d.log.Error("cannot "+what, "error", fmt.Errorf("%s: %w", d.name, err))
+		d.log.Error("cannot deliver events", "doing", what, "error", err)
 	}
 }
