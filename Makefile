@@ -57,7 +57,7 @@ quick: ## what can be tested with Go alone, and what that leaves out
 
 tools: system-tools $(VERSITYGW_STAMP) $(STATICCHECK_STAMP) $(AWS_SDK_JS_STAMP) ## install what the tests and linters need: Debian packages, and programs into bin
 
-# sshd, PostgreSQL, openssl and Bouncy Castle on Java for the tests, a C compiler for the race detector; PEERS=1 adds what
+# sshd, PostgreSQL, openssl, GnuPG and Bouncy Castle on Java for the tests, a C compiler for the race detector; PEERS=1 adds what
 # bench compares with.
 system-tools:
 	@packages=""; \
@@ -69,6 +69,7 @@ system-tools:
 	command -v "$$($(GO) env CC)" >/dev/null || packages="$$packages gcc libc6-dev"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || packages="$$packages postgresql"; \
 	command -v openssl >/dev/null || packages="$$packages openssl"; \
+	command -v gpg >/dev/null || packages="$$packages gnupg"; \
 	command -v javac >/dev/null || packages="$$packages default-jdk-headless"; \
 	for jar in bcprov bcutil bcpkix; do [ -e /usr/share/java/$$jar.jar ] || packages="$$packages lib$$jar-java"; done; \
 	if [ -z "$$packages" ]; then exit 0; fi; \

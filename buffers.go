@@ -78,6 +78,47 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 	if err := b.lent.Acquire(ctx, class); err != nil {
 		return nil, err
 	}
+	return b.take(n), nil
+}
+
+// getPair lends two buffers, of n and m bytes, at once: whoever has one and waits for the other may keep others waiting who
+// do the same.
+func (b *buffers) getPair(ctx context.Context, n, m int64) (first, second []byte, err error) {
+	own, most := b.class(n)+b.class(m), b.budget
+	if own > most {
+		return nil, nil, fmt.Errorf("windows of %d and %d bytes are more than Config.MemoryBudget leaves for a connector, %d (raise it)", n, m, most)
+	}
+	if err := b.lent.Acquire(ctx, own); err != nil {
+		return nil, nil, err
+	}
+	if b.of == nil {
+		return b.take(n), b.take(m), nil
+	}
+	if first, second, err = b.of.getPair(ctx, n, m); err != nil {
+		b.lent.Release(own)
+	}
+	return first, second, err
+}
+
+// tryGet lends a buffer of n bytes if the budget allows it just now, and returns nil otherwise.
+func (b *buffers) tryGet(n int64) []byte {
+	class := b.class(n)
+	if class > b.budget || !b.lent.TryAcquire(class) {
+		return nil
+	}
+	if b.of == nil {
+		return b.take(n)
+	}
+	buf := b.of.tryGet(n)
+	if buf == nil {
+		b.lent.Release(class)
+	}
+	return buf
+}
+
+// take returns a buffer of n bytes that are acquired.
+func (b *buffers) take(n int64) []byte {
+	class := b.class(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lentBytes += class
@@ -85,7 +126,7 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 		buf := free[len(free)-1]
 		b.kept[class] = free[:len(free)-1]
 		b.keptBytes -= class
-		return buf[:n], nil
+		return buf[:n]
 	}
 	for size, free := range b.kept {
 		if b.lentBytes+b.keptBytes <= b.budget {
@@ -94,9 +135,9 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 		b.forget(size, free)
 	}
 	if class < mebibyte {
-		return make([]byte, n, class), nil
+		return make([]byte, n, class)
 	}
-	return newPages(class)[:n], nil
+	return newPages(class)[:n]
 }
 
 // forget is called with mu locked.

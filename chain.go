@@ -293,7 +293,7 @@ func (j *job) enterAfter() {
 	defer j.mu.Unlock()
 	identity := j.identity
 	if identity == "" && j.last != nil {
-		identity = j.last.Identity // of the one that was handed over
+		identity = sourceIdentity(j.last.Identity) // of the one that was handed over
 	}
 	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity, Enter: j.entry})
 	j.progress.Checkpoint, j.sink, j.publish, j.unsure = nil, nil, false, false

@@ -54,13 +54,18 @@ func (c *Config) checkDefinition(d *ConnectorDefinition) (Protocol, error) {
 	p.text("SecurityPolicyName", d.SecurityPolicyName, 0, maxRole)
 	p.text("Partner", d.Partner, 0, maxNameLength)
 	p.text("Description", d.Description, 0, maxDescription)
+	wrong := func(is bool, format string, args ...any) {
+		if is {
+			field, problem, _ := strings.Cut(fmt.Sprintf(format, args...), " ")
+			p.add(field, "", "%s", problem)
+		}
+	}
 	if d.Retry != nil {
-		d.Retry.check("Retry", func(is bool, format string, args ...any) {
-			if is {
-				field, problem, _ := strings.Cut(fmt.Sprintf(format, args...), " ")
-				p.add(field, "", "%s", problem)
-			}
-		})
+		d.Retry.check("Retry", wrong)
+	}
+	if d.Limits != nil {
+		d.Limits.check("Limits", wrong)
+		d.Limits.checkZones("Limits", wrong)
 	}
 	if len(p) == 0 {
 		p = protocol.Check(d)

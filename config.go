@@ -182,6 +182,9 @@ func (c Config) validate() error {
 			if own := conn.Info().Retry; own != nil {
 				own.check(fmt.Sprintf("Connectors[%q].Retry", id), wrong)
 			}
+			if own := conn.Info().Limits; own != nil {
+				own.check(fmt.Sprintf("Connectors[%q].Limits", id), wrong)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sinks)) {
@@ -198,6 +201,7 @@ func (c Config) validate() error {
 	wrong(c.WindowSize < 0 || c.WindowSize > maxWindowSize, "WindowSize is %d (use 1 to %d bytes, or 0 for %d)", c.WindowSize, maxWindowSize, defaultWindowSize)
 	wrong(c.WindowsPerFile < 0, "WindowsPerFile is %d (use 1 or more, or 0 for %d)", c.WindowsPerFile, defaultWindowsPerFile)
 	wrong(c.MemoryBudget < c.WindowSize, "MemoryBudget is %d, less than one window of %d bytes (raise it, or lower WindowSize)", c.MemoryBudget, c.WindowSize)
+	c.checkLimits(wrong)
 	c.Retry.check("Retry", wrong)
 	wrong(c.QueueTimeout < 0, "QueueTimeout is %v (use more than 0, or 0 for no limit)", c.QueueTimeout)
 	wrong(c.FileTimeout < -1, "FileTimeout is %v (use more than 0, 0 for %v, -1 for no limit)", c.FileTimeout, defaultFileTimeout)

@@ -64,6 +64,9 @@ func encodeDefinition(d *ConnectorDefinition) ([]byte, error) {
 	if d.Retry != nil && *d.Retry == (RetryPolicy{}) {
 		d.Retry = nil
 	}
+	if d.Limits.isZero() {
+		d.Limits = nil
+	}
 	text, err := json.Marshal(d)
 	if err != nil {
 		return nil, &InternalServiceError{Message: "encode definition: " + err.Error(), Err: err}
@@ -147,6 +150,9 @@ func (d *ConnectorDefinition) change(in *UpdateConnectorInput) {
 	}
 	if in.Retry != nil {
 		d.Retry = in.Retry
+	}
+	if in.Limits != nil {
+		d.Limits = in.Limits
 	}
 	for _, f := range []struct{ field, value *string }{
 		{&d.AccessRole, in.AccessRole}, {&d.LoggingRole, in.LoggingRole}, {&d.SecurityPolicyName, in.SecurityPolicyName},

@@ -39,6 +39,10 @@ type ConnectorDefinition struct {
 
 	// Retry says how this partner's files are tried again. Nil, and a policy that is all zero, stand for Config.Retry.
 	Retry *RetryPolicy `json:",omitempty"`
+
+	// Limits bound what moves to and from this partner, on each node. The time zones of its windows are kept by their names
+	// ("Europe/Berlin"), which every node must know. Nil, and what is all zero, stand for none.
+	Limits *Limits `json:",omitempty"`
 }
 
 // SftpConnectorConfig is what a definition says of an SFTP server.
@@ -85,6 +89,7 @@ type UpdateConnectorInput struct {
 	Partner            *string // of files from then on
 	Description        *string
 	Retry              *RetryPolicy // all zero: as Config.Retry from then on
+	Limits             *Limits      // in place of those before, for the next files; all zero: none from then on
 }
 
 // UpdateConnectorOutput answers an UpdateConnector.
@@ -121,7 +126,7 @@ type DescribedConnector struct {
 
 	// The fields below are not AWS's.
 
-	InConfig  bool      // it is one of Config.Connectors, of which URL, Partner and Retry are known
+	InConfig  bool      // it is one of Config.Connectors, of which URL, Partner, Retry and Limits are known
 	MaxFiles  int       // files in flight at once, over all nodes; 0 where this Client has no Protocol for it
 	Revision  int64     // grows with every change; 0 for InConfig
 	CreatedAt time.Time // UTC; zero for InConfig

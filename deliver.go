@@ -17,9 +17,11 @@ type delivery struct {
 	remote   *session
 	from, to Storage
 	request  spec
+	changes  []Transform
 	src      Source   // open, or nil
 	info     FileInfo // of the source
 	identity string   // of the source
+	made     int64    // bytes of what is delivered
 	window   int64
 	at       position
 	created  bool
@@ -29,7 +31,10 @@ type delivery struct {
 
 // deliver moves one file from its source to its target: pin the source, prepare the target, move the windows, publish.
 func (e *engine) deliver(j *job) (err error) {
-	d := &delivery{engine: e, job: j, request: j.request, remote: &session{engine: e, partner: j.partner, watched: &j.watched, probe: j.probe}}
+	d := &delivery{engine: e, job: j, request: j.request, remote: e.sessionOf(j)}
+	if j.rule != nil {
+		d.changes = j.rule.Transforms
+	}
 	defer func() { _ = d.remote.close() }()
 	if e.cfg.keepsJournal() {
 		defer func() { j.session = d.remote.features().Session }()
@@ -81,7 +86,7 @@ func (d *delivery) open() (err error) {
 	}
 	d.src, d.info = src, src.Info()
 	d.identity = d.info.Identity()
-	d.job.pinned(d.info.Size, d.identity)
+	d.job.pinned(d.size(), d.identity)
 	return nil
 }
 
@@ -98,6 +103,9 @@ func (d *delivery) run() error {
 	j := d.job
 	if err := d.possible(); err != nil {
 		return err
+	}
+	if d.streams() {
+		d.identity = d.streamIdentity()
 	}
 	// Whoever creates begins the temporary file anew: a node that lost its lease meanwhile must not.
 	if err := d.engine.confirm(j.moving, j); err != nil {
@@ -122,6 +130,7 @@ func (d *delivery) run() error {
 func (d *delivery) target() (dst Sink, found bool, err error) {
 	_, end := d.job.part(d.job.moving, PartCreate, "")
 	defer func() { end(err) }()
+	d.discardCrashed()
 	dst, err = d.resume()
 	if err == nil && dst == nil {
 		if found, err = d.publishedBefore(); found {
@@ -153,7 +162,7 @@ func (d *delivery) resume() (Sink, error) {
 	if last == nil {
 		return nil, nil
 	}
-	same := info.versioned() && last.Identity == d.identity && last.Size == info.Size
+	same := !d.streams() && info.versioned() && last.Identity == d.identity && last.Size == info.Size
 	if !same && d.request.FailIfChanged && last.Rank > 0 {
 		return nil, stepError{stepOpen, &Error{Op: "resume", Path: d.job.file.SourcePath, Code: SourceChanged, Err: errors.New("since part of it was delivered")}}
 	}
@@ -189,21 +198,21 @@ func (d *delivery) attrs(more ...any) []any {
 // create opens the target, to begin at zero.
 func (d *delivery) create() (Sink, error) {
 	j := d.job
-	d.window, d.at = windowFor(d.info.Size, d.engine.cfg.WindowSize), position{}
+	d.window, d.at = d.windowSize(), position{}
 	if d.window > d.engine.cfg.MemoryBudget {
 		return nil, &Error{Op: "move", Path: j.file.SourcePath, Code: UnsupportedOperationError,
 			Err: fmt.Errorf("%d bytes need windows of %d bytes, more than Config.MemoryBudget, %d (raise it)", d.info.Size, d.window, d.engine.cfg.MemoryBudget)}
 	}
 	dst, err := d.to.Create(j.moving, j.file.TargetPath, d.options(d.window, nil))
 	if err != nil && (CodeOf(err).Retryable() || j.moving.Err() != nil) { // the answer may be lost, and something there
-		j.mayHaveBegun(d.info, d.window)
+		j.mayHaveBegun(d.identity, d.size(), d.window)
 	}
 	return dst, err
 }
 
 func (d *delivery) options(window int64, state []byte) CreateOptions {
 	return CreateOptions{
-		Size:       d.info.Size,
+		Size:       d.size(),
 		WindowSize: window,
 		Overwrite:  d.request.Overwrite,
 		Key:        deliveryKey(&d.job.file.File, d.identity),
@@ -223,43 +232,60 @@ func deliveryKey(f *store.File, identity string) string {
 
 // move brings the windows over and publishes the file.
 func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
-	j, e := d.job, d.engine
-	c := &copier{
-		src: d.src, dst: dst, size: d.info.Size, window: d.window, inFlight: e.cfg.WindowsPerFile,
-		buffers: j.partner.share, stop: j.stop, at: d.at, moved: j.moved,
-	}
+	j := d.job
+	m, several := d.mover(dst)
 	defer func() {
 		if err != nil && !d.keeps(d.explain(err)) {
 			d.abort(dst)
 		}
 		j.letGo()
 		_ = dst.Close()
-		c.release()
+		m.release()
 	}()
-	j.begin(d.info.Size, d.identity, d.window, d.at, dst)
+	j.begin(d.size(), d.identity, d.window, d.at, dst)
 	j.movesFrom(d.at.offset)
-	if c.windows() > 1 {
-		if err := e.awaitRecord(j.moving, j); err != nil {
+	if several {
+		if err := d.engine.awaitRecord(j.moving, j); err != nil {
 			return sum, err
 		}
 	}
-	err = guarded(func() (err error) { sum, err = d.finish(c); return err })
+	err = guarded(func() (err error) { sum, err = d.finish(m, dst); return err })
 	return sum, err
 }
 
+// mover prepares to bring the content over, and says whether it is known to be several windows.
+func (d *delivery) mover(dst Sink) (m mover, several bool) {
+	if d.streams() {
+		return d.streamer(dst), false
+	}
+	c := &copier{
+		src: d.src, dst: dst, size: d.info.Size, window: d.window, inFlight: d.engine.cfg.WindowsPerFile,
+		buffers: d.job.partner.share, stop: d.job.stop, at: d.at, moved: d.job.moved,
+	}
+	return c, c.windows() > 1
+}
+
 // finish brings the windows over and publishes the file.
-func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
+func (d *delivery) finish(m mover, dst Sink) (sum [sha256.Size]byte, err error) {
 	j := d.job
-	if sum, err = d.data(c); err != nil {
+	if sum, err = d.data(m); err != nil {
 		return sum, err
 	}
 	if err := d.sameContent(sum); err != nil {
 		return sum, err
 	}
+	if d.made = d.info.Size; d.streams() {
+		d.made = m.(*streamer).size
+	}
 	if !j.finalize() {
 		return sum, errWanted
 	}
-	if err := d.commit(c.dst, sum); err != nil {
+	if d.streams() {
+		if err := d.announce(sum[:]); err != nil {
+			return sum, err
+		}
+	}
+	if err := d.commit(dst, sum); err != nil {
 		return sum, err
 	}
 	j.delivered(sum[:])
@@ -267,10 +293,10 @@ func (d *delivery) finish(c *copier) (sum [sha256.Size]byte, err error) {
 }
 
 // data brings the windows over.
-func (d *delivery) data(c *copier) (sum [sha256.Size]byte, err error) {
+func (d *delivery) data(m mover) (sum [sha256.Size]byte, err error) {
 	ctx, end := d.job.part(d.job.moving, PartData, "")
 	defer func() { end(err) }()
-	return c.run(ctx)
+	return m.run(ctx)
 }
 
 // commit publishes the file.

@@ -116,7 +116,7 @@ func (s *dirSink) reopen(ctx context.Context) error {
 	if err := json.Unmarshal(s.o.Checkpoint, &c); err != nil {
 		return err
 	}
-	if c.Size != s.o.Size || c.Window != s.o.WindowSize || c.Windows < 1 || c.Windows > (c.Size+c.Window-1)/c.Window {
+	if c.Size < 0 || c.Size != s.o.Size || c.Window != s.o.WindowSize || c.Windows < 1 || c.Windows > (c.Size+c.Window-1)/c.Window {
 		return errors.New("it is not of this delivery")
 	}
 	var err error
@@ -230,8 +230,8 @@ func (s *dirSink) sync() error {
 	if err != nil {
 		return err
 	}
-	if info.Size() != s.o.Size {
-		return &Error{Code: SizeMismatch, Err: fmt.Errorf("the file has %d bytes, not %d", info.Size(), s.o.Size)}
+	if size := s.arrived.total(); info.Size() != size {
+		return &Error{Code: SizeMismatch, Err: fmt.Errorf("the file has %d bytes, not %d", info.Size(), size)}
 	}
 	s.preserveTime()
 	if err := s.file.Sync(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,8 +65,12 @@ type engine struct {
 
 	unobserve func() // the Observer's, or nil; called at the end
 
-	mu      sync.Mutex // guards running
+	bytes, files *rate                 // Config.Limits; nil: no limit
+	rules        map[string]ruleLimits // of those rules that have limits
+
+	mu      sync.Mutex // guards running, places
 	running map[*job]struct{}
+	places  map[string]int // by connector: how many of them
 }
 
 func newEngine(cfg Config) *engine {
@@ -83,6 +86,10 @@ func newEngine(cfg Config) *engine {
 		flush:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 		running:  make(map[*job]struct{}),
+		places:   make(map[string]int),
+		bytes:    newRate(float64(cfg.Limits.BytesPerSecond)),
+		files:    newRate(cfg.Limits.FilesPerSecond),
+		rules:    newRuleLimits(cfg.Rules),
 	}
 	e.partners = newPartners(cfg, e.buffers)
 	e.hub.init(e)
@@ -184,12 +191,18 @@ func (e *engine) dispatch() {
 	ready := e.store.Watch(ctx, store.FilesReady)
 	poll := time.NewTicker(e.cfg.PollInterval)
 	defer poll.Stop()
+	paid := time.NewTimer(0)
+	defer paid.Stop()
 	for {
 		if !e.stopped() && e.claim(ctx) {
 			continue
 		}
+		if first := e.nextPaid(time.Now()); !first.IsZero() {
+			paid.Reset(time.Until(first))
+		}
 		select {
 		case <-ready:
+		case <-paid.C:
 		case <-e.freed:
 		case <-e.orphaned:
 			e.failOrphans(ctx)
@@ -209,75 +222,6 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-// claim takes as many files as there is room for and reports whether there may be more and room for them.
-func (e *engine) claim(ctx context.Context) bool {
-	room := e.cfg.MaxFiles - e.count()
-	all := e.partners.limits()
-	if room <= 0 || len(all) == 0 || ctx.Err() != nil || e.away.Load() {
-		return false
-	}
-	limits, probes := e.gates(all)
-	for _, id := range probes { // first: the others may never leave room
-		if room > 0 {
-			room -= e.take(ctx, 1, map[string]int{id: all[id]}, true)
-		}
-	}
-	return room > 0 && len(limits) > 0 && e.take(ctx, room, limits, false) == room
-}
-
-// gates returns the limits of those connectors whose files may be claimed freely, and those of which one may be, to find
-// out whether the partner can be reached.
-func (e *engine) gates(all map[string]int) (limits map[string]int, probes []string) {
-	now := time.Now()
-	limits = all
-	for id, p := range e.partners.all() {
-		g := p.breaker.gate(now)
-		if _, known := all[id]; g == gateOpen || !known {
-			continue
-		}
-		if len(limits) == len(all) {
-			limits = maps.Clone(limits)
-		}
-		delete(limits, id)
-		if g == gateProbe {
-			probes = append(probes, id)
-		}
-	}
-	return limits, probes
-}
-
-// take claims up to n files, starts to move them, and returns how many they are.
-func (e *engine) take(ctx context.Context, n int, limits map[string]int, probe bool) int {
-	asked := time.Now()
-	call, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	claimed, err := e.store.Claim(call, store.ClaimRequest{Worker: e.cfg.Name, Max: n, Lease: e.cfg.Lease, Limits: limits})
-	if err != nil {
-		if ctx.Err() == nil {
-			e.cfg.Logger.Error("cannot claim files", "error", err)
-		}
-		return 0
-	}
-	for i := range claimed {
-		p := e.partners.acquire(claimed[i].ConnectorID)
-		observed, by := e.claimed(&claimed[i], p.info.URL)
-		j := newJob(observed, &claimed[i], asked)
-		j.partner, j.watched = p, by
-		if probe {
-			j.probe = j.partner.breaker.begin()
-		}
-		e.hub.started(&j.file.File)
-		e.mu.Lock()
-		e.running[j] = struct{}{}
-		e.mu.Unlock()
-		if e.stopped() {
-			j.giveBack()
-		}
-		e.hand(j)
-	}
-	return len(claimed)
 }
 
 // hand gives a job to a worker: one that is idle, or another one, as long as they are not as many as jobs can be.
@@ -345,10 +289,15 @@ func (e *engine) attempt(j *job) error {
 	if j.partner.conn == nil && !j.chain.delivered() {
 		return j.partner.missing()
 	}
-	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && j.now().Sub(j.file.ReadyAt) > limit {
+	hours := e.hours(j)
+	if limit := e.cfg.QueueTimeout; limit > 0 && j.file.Attempts == 1 && hours.openFor(j.file.ReadyAt, j.now()) > limit {
 		return stepError{stepQueue, &Error{Op: "queue", Path: j.file.SourcePath, Code: QueueExpired,
 			Err: fmt.Errorf("nobody took it up within %v (Config.QueueTimeout)", limit)}}
 	}
+	if now := time.Now(); !hours.open(now) {
+		return stepError{stepConnect, outsideWindow(j.partner.id, hours, now)}
+	}
+	defer hours.atClosing(j.giveBack)()
 	defer e.limitTime(j)()
 	return e.perform(j)
 }

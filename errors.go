@@ -60,6 +60,7 @@ const (
 	QueueExpired         Code = "QUEUE_EXPIRED"       // it waited too long to be taken up (Config.QueueTimeout)
 	ConnectorDeleted     Code = "CONNECTOR_DELETED"   // while the file was queued
 	AlreadyTransferred   Code = "ALREADY_TRANSFERRED" // in this version, and the policy is not to do it again (LedgerFail)
+	OutsideWindow        Code = "OUTSIDE_WINDOW"      // the partner must not be contacted now (Limits.Open)
 	Cancelled            Code = "CANCELLED"           // by the user; published as it is
 )
 
@@ -72,7 +73,7 @@ func (c Code) Error() string { return string(c) }
 func (c Code) Retryable() bool {
 	switch c {
 	case ConnectionError, TimeoutError, HostNotFound, ConnectionRefused, ConnectionLost, PartnerBusy, ConnectTimeout,
-		OperationTimeout, Stalled, NoSpace, SizeMismatch, SourceChanged, IntegrityError, UnableToResolveHostname,
+		OperationTimeout, Stalled, OutsideWindow, NoSpace, SizeMismatch, SourceChanged, IntegrityError, UnableToResolveHostname,
 		UnableToConnect, HTTPServerError, RuleNotFound, TaskFailed:
 		return true
 	}
@@ -84,7 +85,7 @@ var publishedCodes = map[Code]Code{
 	HostNotFound: ConnectionError, ConnectionRefused: ConnectionError, ConnectionLost: ConnectionError,
 	HostKeyMismatch: ConnectionError, AuthenticationFailed: ConnectionError, KeyExchangeFailed: ConnectionError,
 	PartnerBusy: ConnectionError, ConnectTimeout: TimeoutError, OperationTimeout: TimeoutError, Stalled: TimeoutError,
-	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError, AlreadyTransferred: WriteFileError,
+	QueueExpired: TimeoutError, ConnectorDeleted: ConnectionError, OutsideWindow: ConnectionError, AlreadyTransferred: WriteFileError,
 	RuleNotFound: InternalError, TaskFailed: InternalError, TaskInterrupted: InternalError,
 	HTTPServerError: HTTPErrorResponse, TLSCertificateRefused: UnableToConnect,
 }

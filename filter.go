@@ -198,6 +198,7 @@ type TransferRow struct {
 	FollowID    string
 	RuleName    string
 	Metadata    map[string]string
+	Priority    store.Priority
 	Sent        bool // it goes to the partner; otherwise it comes from there
 
 	file store.File
@@ -222,6 +223,7 @@ func newRow(f *store.File, node string) TransferRow {
 		FollowID:                    f.FollowID,
 		RuleName:                    f.RuleName,
 		Metadata:                    f.Metadata,
+		Priority:                    f.Priority,
 		Sent:                        f.Direction == store.Send,
 		file:                        *f,
 		node:                        node,

@@ -46,6 +46,8 @@ type job struct {
 	open     bool          // both sides are there, and what is delivered is worth keeping
 	verdict  chan struct{} // nil, or closed once leased or lost has changed: somebody waits for that
 	identity string        // of the pinned source
+	name     string        // identity under which it is delivered
+	promised int64         // the size that the sink was told
 	at       position
 	awaits   bool               // the whole file is with the partner, whose word on it is to come
 	best     int64              // the greatest rank of this attempt
@@ -85,8 +87,8 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 // checkpoint is what a later attempt needs to know of an earlier one: how to go on in mid-file, or, with Rank 0, what to
 // remove.
 type checkpoint struct {
-	Identity string `json:"identity,omitempty"` // of the source
-	Size     int64  `json:"size,omitempty"`     // bytes of the source
+	Identity string `json:"identity,omitempty"` // of the source, or of the attempt where Transforms change it
+	Size     int64  `json:"size,omitempty"`     // bytes of the source, or UnknownSize where they are transformed
 	Window   int64  `json:"window,omitempty"`   // bytes
 	Rank     int64  `json:"rank,omitempty"`
 	Hash     []byte `json:"hash,omitempty"`   // state of the SHA-256 after Rank windows
@@ -100,11 +102,12 @@ type checkpoint struct {
 
 // history is what is known of earlier attempts at a file that is not at its end.
 type history struct {
-	Ended        int   `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
-	Published    bool  `json:"published,omitempty"` // it may have published the file
-	FirstFailure int64 `json:"first,omitempty"`     // when the file failed first, in seconds since 1970 on the Store's clock
-	NextAttempt  int64 `json:"next,omitempty"`      // when it is to go on, likewise
-	Best         int64 `json:"best,omitempty"`      // the greatest Rank that an attempt came to
+	Ended        int      `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
+	Published    bool     `json:"published,omitempty"` // it may have published the file
+	FirstFailure int64    `json:"first,omitempty"`     // when the file failed first, in seconds since 1970 on the Store's clock
+	NextAttempt  int64    `json:"next,omitempty"`      // when it is to go on, likewise
+	Best         int64    `json:"best,omitempty"`      // the greatest Rank that an attempt came to
+	Product      *product `json:"product,omitempty"`   // what an attempt that may have published the file has made of its source
 }
 
 func parseCheckpoint(text []byte) (c checkpoint) {
@@ -116,7 +119,7 @@ func parseCheckpoint(text []byte) (c checkpoint) {
 
 // usable reports whether there is something to go on with, or to remove.
 func (c *checkpoint) usable() bool {
-	if c.Window < 1 || c.Size < 0 || c.Rank < 0 || c.Identity == "" {
+	if c.Window < 1 || c.Size < UnknownSize || c.Rank < 0 || c.Identity == "" {
 		return false
 	}
 	return c.Rank == 0 || sha256.New().(encoding.BinaryUnmarshaler).UnmarshalBinary(c.Hash) == nil
@@ -195,12 +198,12 @@ func (j *job) finalize() bool {
 }
 
 // begin notes what is moved, from where on, once both sides are open.
-func (j *job) begin(size int64, identity string, window int64, at position, sink Sink) {
+func (j *job) begin(size int64, name string, window int64, at position, sink Sink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.progress.Phase = store.PhaseData
 	j.progress.Size, j.progress.BlockSize = size, window
-	j.identity, j.sink = identity, sink
+	j.name, j.promised, j.sink = name, size, sink
 	j.setPosition(at)
 }
 
@@ -265,10 +268,10 @@ func (j *job) keepLitter() {
 }
 
 // mayHaveBegun takes down that there may be something at the target, under the name of this version of the source.
-func (j *job) mayHaveBegun(info FileInfo, window int64) {
+func (j *job) mayHaveBegun(identity string, size, window int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.progress.Checkpoint = checkpoint{Identity: info.Identity(), Size: info.Size, Window: window}.text()
+	j.progress.Checkpoint = checkpoint{Identity: identity, Size: size, Window: window}.text()
 }
 
 // forget notes that nothing is left of what was delivered so far.
@@ -290,7 +293,8 @@ func (j *job) makeCheckpoint() checkpoint {
 	if j.sink == nil {
 		return parseCheckpoint(j.progress.Checkpoint)
 	}
-	c := checkpoint{Identity: j.identity, Size: j.progress.Size, Window: j.progress.BlockSize, Awaits: j.awaits}
+	c := checkpoint{Identity: j.name, Size: j.promised, Window: j.progress.BlockSize, Awaits: j.awaits}
+	c.Product = j.past.Product
 	_ = guarded(func() error { c.Sink = j.sink.Checkpoint(); return nil })
 	if c.Sink != nil && j.at.hash != nil { // a file of one window starts again
 		c.Rank, c.Hash = j.at.rank, j.at.hash
@@ -356,7 +360,7 @@ func (j *job) doubts() bool {
 func (j *job) isSure() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.unsure = false
+	j.unsure, j.past.Product = false, nil
 }
 
 // isThere reports whether this attempt has published the file.

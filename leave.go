@@ -50,16 +50,20 @@ func (d *delivery) keeps(err error) bool {
 	case SizeMismatch, SourceChanged, IntegrityError, NoSpace: // it would fail in the same way again, or is in the way
 		return false
 	}
+	if d.streams() && !d.job.isWithPartner() {
+		return d.keepsStream()
+	}
 	return d.job.keepCheckpoint()
 }
 
-// cancelTimeout bounds what a cancellation waits for; what is not removed by then is swept.
+// cancelTimeout bounds what a cancellation waits for, and what whoever stops a file waits for that does not go on in
+// mid-file; what is not removed by then is swept, or removed by the next attempt.
 const cancelTimeout = time.Second
 
 // cleanup returns a context for removing what is left.
 func (d *delivery) cleanup() (context.Context, context.CancelFunc) {
 	limit := cleanupTimeout
-	if d.job.isWanted(store.Cancelled) {
+	if d.job.isWanted(store.Cancelled) || d.streams() && isClosed(d.job.stop) {
 		limit = cancelTimeout
 	}
 	return context.WithTimeout(context.WithoutCancel(d.job.ctx), limit)
@@ -110,7 +114,7 @@ func (d *delivery) discardStale() {
 
 // discardRest removes what may be left beside a file that turned out to be published.
 func (d *delivery) discardRest(ctx context.Context) {
-	left := checkpoint{Identity: d.identity, Size: d.info.Size, Window: d.engine.cfg.WindowSize}
+	left := checkpoint{Identity: d.identity, Size: d.size(), Window: d.engine.cfg.WindowSize}
 	if last := d.job.last; last != nil {
 		left = *last
 	}

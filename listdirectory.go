@@ -80,7 +80,7 @@ func (c *Client) walk(ctx context.Context, w *walk) (err error) {
 		return err
 	}
 	defer release()
-	s := &session{engine: c.engine, partner: p}
+	s := &session{engine: c.engine, partner: p, hours: p.hours}
 	if err := guarded(func() error { return s.connect(ctx) }); err != nil {
 		return err
 	}

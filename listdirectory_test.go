@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -293,8 +294,10 @@ func TestListRemoteOperations(t *testing.T) {
 		out, err := d.client.StartRemoteDelete(t.Context(), &transfer.StartRemoteDeleteInput{ConnectorID: connector, DeletePath: fmt.Sprint("in/", i)})
 		require.NoError(t, err)
 		d.ended(out.DeleteID)
-		ids = append([]string{out.DeleteID}, ids...)
+		ids = append(ids, out.DeleteID)
 	}
+	slices.Sort(ids) // those of one millisecond are in no order
+	slices.Reverse(ids)
 	for _, size := range []int32{0, 1, 3, 7} {
 		var got []string
 		pages := transfer.NewListRemoteOperationsPaginator(d.client, &transfer.ListRemoteOperationsInput{MaxResults: size})

@@ -280,7 +280,7 @@ func (s *memorySink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 func (s *memorySink) content() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data := make([]byte, 0, s.o.Size)
+	data := make([]byte, 0, s.arrived.total())
 	for index := range int64(len(s.windows)) {
 		data = append(data, s.windows[index]...)
 	}

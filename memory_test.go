@@ -88,7 +88,7 @@ func TestMemoryPartials(t *testing.T) {
 func TestMemoryRefusesWrongOptions(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]transfer.CreateOptions{
-		"Size":       {Size: -1, WindowSize: 1, Key: "0123456789abcdef"},
+		"Size":       {Size: -2, WindowSize: 1, Key: "0123456789abcdef"},
 		"WindowSize": {Key: "0123456789abcdef"},
 		"Key":        {WindowSize: 1, Key: "../../../../../etc/x"},
 		"Overwrite":  {WindowSize: 1, Key: "0123456789abcdef", Overwrite: "MAYBE"},

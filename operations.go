@@ -304,12 +304,15 @@ func (ops *operations) run(o *operation, begun time.Time) (err error) {
 	defer func() { end(err) }()
 	ctx, cancel := context.WithDeadline(ctx, begun.Add(operationTime))
 	defer cancel()
+	s := &session{engine: e, partner: o.partner, hours: o.partner.hours}
+	defer func() { _ = s.close() }()
+	explain := func(err error) error { return err }
 	if o.spec.Kind == RemoteList {
 		defer context.AfterFunc(e.house, cancel)()
+		ctx, cancel, explain = s.untilClosing(ctx)
+		defer cancel()
 	}
-	s := &session{engine: e, partner: o.partner}
-	defer func() { _ = s.close() }()
-	return guarded(func() error {
+	return explain(guarded(func() error {
 		if err := s.connect(ctx); err != nil {
 			return err
 		}
@@ -321,7 +324,7 @@ func (ops *operations) run(o *operation, begun time.Time) (err error) {
 		default:
 			return s.remote.MovePath(ctx, o.spec.Path, o.spec.Target)
 		}
-	})
+	}))
 }
 
 // record writes how an operation ended. A Store that is away for longer leaves it to expire.

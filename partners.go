@@ -19,13 +19,17 @@ type partner struct {
 	revision int64           // 0: of Config
 	opened   OpenedConnector // conn, if it is ours to close
 	breaker  *breaker
-	share    *buffers // all revisions of a connector have the same
+	share    *buffers // all revisions of a connector have the same, unless its rate changes
+	bytes    *rate    // per second; nil: no limit; likewise
+	files    *rate    // to be taken up; likewise
+	hours    schedule // when it, and the node, is open
 	deleted  bool
 	sessions atomic.Int64 // open just now
 
-	mu      sync.Mutex // guards users, retired
-	users   int        // files and operations
-	retired bool       // another revision has taken its place
+	mu      sync.Mutex  // guards users, retired, resting
+	users   int         // files and operations
+	retired bool        // another revision has taken its place
+	resting *time.Timer // nil, or set when the last user left: connections are let go of then
 }
 
 // use notes one more user, unless the partner was retired.
@@ -36,6 +40,7 @@ func (p *partner) use() bool {
 		return false
 	}
 	p.users++
+	p.wake()
 	return true
 }
 
@@ -43,7 +48,9 @@ func (p *partner) use() bool {
 func (p *partner) leave() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.users--
+	if p.users--; p.users == 0 {
+		p.rest()
+	}
 	return p.retired && p.users == 0
 }
 
@@ -52,6 +59,7 @@ func (p *partner) retire() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.retired = true
+	p.wake()
 	return p.users == 0
 }
 
@@ -60,6 +68,7 @@ type roster struct {
 	revision int64 // of the Store's connectors
 	partners map[string]*partner
 	limits   map[string]int // files at once, of those that files can be claimed for
+	metered  []*partner     // of those the ones with a limit of files in a second
 	deleted  []string
 }
 
@@ -79,20 +88,14 @@ func newPartners(cfg Config, b *buffers) *partners {
 	ps := &partners{cfg: cfg, buffers: b}
 	r := &roster{partners: make(map[string]*partner, len(cfg.Connectors)), limits: make(map[string]int, len(cfg.Connectors))}
 	for id, conn := range cfg.Connectors {
-		r.partners[id] = &partner{id: id, conn: conn, info: conn.Info(), breaker: &breaker{}, share: ps.newShare()}
-		r.limits[id] = conn.Info().MaxFiles
+		p := &partner{id: id, conn: conn, info: conn.Info(), breaker: &breaker{}}
+		p.limit(&cfg.Limits, nil)
+		p.share = ps.newShare(p.info.Limits)
+		r.partners[id] = p
 	}
+	r.note()
 	ps.now.Store(r)
 	return ps
-}
-
-// newShare returns what one connector may use of the buffers: all, if it stays the only one.
-func (ps *partners) newShare() *buffers {
-	most := ps.cfg.MemoryBudget
-	if len(ps.cfg.Connectors) > 1 || ps.follows() {
-		most = max(ps.cfg.WindowSize, most/2)
-	}
-	return ps.buffers.share(most)
 }
 
 // follows reports whether there may be connectors in the Store that are of use here.
@@ -109,13 +112,13 @@ func (ps *partners) acquire(id string) *partner {
 		p := r.partners[id]
 		if p == nil {
 			_, deleted := slices.BinarySearch(r.deleted, id)
-			p = &partner{id: id, deleted: deleted, breaker: &breaker{}, share: ps.newShare()}
+			p = &partner{id: id, deleted: deleted, breaker: &breaker{}, share: ps.newShare(nil)}
 		}
 		if p.use() {
 			return p
 		}
 		if ps.now.Load() == r { // closed
-			return &partner{id: id, users: 1, breaker: &breaker{}, share: ps.newShare()}
+			return &partner{id: id, users: 1, breaker: &breaker{}, share: ps.newShare(nil)}
 		}
 	}
 }
@@ -214,23 +217,21 @@ func (ps *partners) follow(before *roster, stored []store.Connector) *roster {
 		}
 		after.partners[c.ID] = p
 	}
-	for id, p := range after.partners {
-		if p.conn != nil {
-			after.limits[id] = p.info.MaxFiles
-		}
-	}
+	after.note()
 	return after
 }
 
 // make makes a partner for one revision of a connector.
 func (ps *partners) make(c *store.Connector, before *partner) *partner {
 	p := &partner{id: c.ID, revision: c.Revision, breaker: &breaker{}, info: ConnectorInfo{URL: c.URL}}
-	if before != nil {
+	d, err := decodeDefinition(c)
+	p.info.Limits = d.Limits
+	p.limit(&ps.cfg.Limits, before)
+	if before != nil && before.share.budget == ps.shareOf(d.Limits) {
 		p.share = before.share
 	} else {
-		p.share = ps.newShare()
+		p.share = ps.newShare(d.Limits)
 	}
-	d, err := decodeDefinition(c)
 	if err == nil {
 		p.opened, err = ps.cfg.open(&d)
 	}
@@ -239,7 +240,7 @@ func (ps *partners) make(c *store.Connector, before *partner) *partner {
 		return p
 	}
 	p.conn, p.info = p.opened, p.opened.Info()
-	p.info.Partner, p.info.Retry = d.Partner, d.Retry
+	p.info.Partner, p.info.Retry, p.info.Limits = d.Partner, d.Retry, d.Limits
 	ps.cfg.Logger.Debug("connector ready", "connector", c.ID, "revision", c.Revision, "url", c.URL)
 	return p
 }
@@ -297,7 +298,7 @@ func (e *engine) failOrphans(ctx context.Context) {
 				hint(e.orphaned)
 				return
 			}
-			if ctx.Err() != nil || e.stopped() || e.away.Load() || e.take(ctx, room, maps.Clone(limits), false) < room {
+			if ctx.Err() != nil || e.stopped() || e.away.Load() || e.take(ctx, room, maps.Clone(limits), nil, false) < room {
 				break
 			}
 		}

@@ -68,8 +68,16 @@ func (d *delivery) origin() Origin {
 	f := &d.job.file.File
 	return Origin{
 		TransferID: f.TransferID, FileID: f.ID, ConnectorID: f.ConnectorID, FilePath: f.SourcePath, Attempt: f.Attempts,
-		ContentType: d.info.ContentType, Headers: d.request.Headers,
+		ContentType: d.contentType(), Headers: d.request.Headers,
 	}
+}
+
+// contentType is the source's, which says nothing of what Transforms make of it.
+func (d *delivery) contentType() string {
+	if d.streams() {
+		return ""
+	}
+	return d.info.ContentType
 }
 
 // askReceipt asks for the partner's word on a file that was handed over by an earlier attempt.

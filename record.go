@@ -156,7 +156,7 @@ func (e *engine) remove(jobs []*job) {
 	defer e.mu.Unlock()
 	for _, j := range jobs {
 		j.cancel(context.Canceled)
-		delete(e.running, j)
+		e.leave(j)
 	}
 	hint(e.freed)
 }

@@ -72,7 +72,7 @@ func newFiles(in *ruled, partner ConnectorInfo) []store.NewFile {
 			SourcePath: in.sourcePath(p),
 			TargetPath: in.targetPath(dir, p),
 			StartAt:    in.StartAt,
-			Priority:   in.priority(),
+			Priority:   in.Priority,
 		}
 	}
 	return files
@@ -184,6 +184,9 @@ func (c *Client) validateStart(asked *StartFileTransferInput) (*ruled, error) {
 	}
 	if !in.Overwrite.valid() {
 		p.add("Overwrite", string(in.Overwrite), "is not a policy (use REPLACE, FAIL or SKIP)")
+	}
+	if !validPriority(in.Priority) {
+		p.add("Priority", fmt.Sprint(in.Priority), "is not a priority (use store.Low, store.Normal or store.High)")
 	}
 	if y := in.StartAt.UTC().Year(); y < 0 || y > 9999 {
 		p.add("StartAt", "", "is in the year %d (use 0 to 9999)", y)

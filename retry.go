@@ -26,8 +26,9 @@ type RetryPolicy struct {
 	// MaxDelay bounds all delays. Default 5 min.
 	MaxDelay time.Duration
 
-	// MaxTime is how long after it failed first a file is still tried again, counted anew when an attempt came further
-	// than all before, and when the file is resumed by a user or after a restart. Default 24 h; -1 for no limit.
+	// MaxTime is how long after it failed first a file is still tried again, not counting times in which its partner must
+	// not be contacted (Limits.Open). It is counted anew when an attempt came further than all before, and when the file
+	// is resumed by a user or after a restart. Default 24 h; -1 for no limit.
 	MaxTime time.Duration
 }
 
@@ -109,7 +110,10 @@ func (e *engine) again(j *job, err error) verdict {
 	if o, is := outstanding(err); is {
 		return verdict{again: true, delay: o.Again, failures: f.Failures, first: time.Unix(past.FirstFailure, 0)}
 	}
-	cause, now := CodeOf(err), j.now()
+	cause, now, hours := CodeOf(err), j.now(), e.hours(j)
+	if cause == OutsideWindow {
+		return verdict{again: true, delay: hours.untilOpen(time.Now()), failures: f.Failures, first: time.Unix(past.FirstFailure, 0)}
+	}
 	v := verdict{failures: f.Failures + 1, first: time.Unix(past.FirstFailure, 0)}
 	further := j.cameFurther()
 	if further {
@@ -118,7 +122,7 @@ func (e *engine) again(j *job, err error) verdict {
 	if further || past.FirstFailure == 0 || f.ReadyAt.After(time.Unix(past.NextAttempt, 0).Add(patience)) {
 		v.first = now
 	}
-	inTime := policy.MaxTime < 0 || now.Sub(v.first) < policy.MaxTime
+	inTime := policy.MaxTime < 0 || hours.openFor(v.first, now) < policy.MaxTime
 	if !cause.Retryable() || policy.MaxAttempts == 1 || !inTime || cause == SourceChanged && j.request.FailIfChanged || isFinal(err) {
 		return v
 	}

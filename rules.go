@@ -32,7 +32,8 @@ func (r Rule) check(where string, wrong func(is bool, format string, args ...any
 	wrong(!r.Overwrite.valid(), "%s.Overwrite is %q (use REPLACE, FAIL or SKIP)", where, r.Overwrite)
 	wrong(!r.Verify.valid(), "%s.Verify is %q (use SIZE or READ_BACK)", where, r.Verify)
 	wrong(!r.Ledger.valid(), "%s.Ledger is %q (use SKIP, RESEND or FAIL, or leave it empty)", where, r.Ledger)
-	wrong(r.Priority < store.Low || r.Priority > store.High, "%s.Priority is %d (use store.Low, store.Normal or store.High)", where, r.Priority)
+	wrong(!validPriority(r.Priority), "%s.Priority is %d (use store.Low, store.Normal or store.High)", where, r.Priority)
+	r.checkTransforms(where, wrong)
 	r.checkTasks(where+".Before", store.PhaseBefore, r.Before, wrong)
 	r.checkTasks(where+".After", store.PhaseAfter, r.After, wrong)
 	r.checkTasks(where+".OnError", store.PhaseErrors, r.OnError, wrong)
@@ -87,6 +88,7 @@ func (c *Client) underRule(in *StartFileTransferInput, p *problems) *ruled {
 	fill(&r.Overwrite, rule.Overwrite)
 	fill(&r.Verify, rule.Verify)
 	fill(&r.Ledger, rule.Ledger)
+	fill(&r.Priority, rule.Priority)
 	r.FailIfChanged = r.FailIfChanged || rule.FailIfChanged
 	rule.direct(p, in.SendFilePaths, store.Send, "SendFilePaths")
 	rule.direct(p, in.RetrieveFilePaths, store.Retrieve, "RetrieveFilePaths")
@@ -164,14 +166,11 @@ func (in *ruled) sourcePath(file string) string {
 }
 
 // targetPath is where it goes.
-func (in *ruled) targetPath(dir, file string) string { return path.Join(dir, path.Base(file)) }
-
-// priority is that of the request's files.
-func (in *ruled) priority() store.Priority {
+func (in *ruled) targetPath(dir, file string) string {
 	if in.rule == nil {
-		return store.Normal
+		return path.Join(dir, path.Base(file))
 	}
-	return in.rule.Priority
+	return path.Join(dir, in.rule.targetName(path.Base(file)))
 }
 
 // spec is what the engine keeps of the request.

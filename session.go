@@ -8,26 +8,28 @@ import (
 // session is a partner's Remote as a Storage that connects when it is first needed: a file that is missing on our side
 // does not bother the partner.
 type session struct {
-	engine  *engine
-	partner *partner
-	watched *watched // for who observes the attempt that it is for, or nil
-	probe   int      // the number of the probe that it is for, or 0
-	remote  Remote
-	failed  bool // to connect
+	engine   *engine
+	partner  *partner
+	watched  *watched  // for who observes the attempt that it is for, or nil
+	probe    int       // the number of the probe that it is for, or 0
+	hours    schedule  // when it may be made
+	throttle *throttle // nil: as quick as can be
+	remote   Remote
+	failed   bool // to connect
 }
 
 func (s *session) Open(ctx context.Context, path string) (Source, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
-	return s.remote.Open(ctx, path)
+	return s.throttle.source(s.remote.Open(ctx, path))
 }
 
 func (s *session) Create(ctx context.Context, path string, o CreateOptions) (Sink, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
-	return s.remote.Create(ctx, path, o)
+	return s.throttle.sink(s.remote.Create(ctx, path, o))
 }
 
 func (s *session) Discard(ctx context.Context, path string, o CreateOptions) error {
@@ -43,6 +45,10 @@ func (s *session) connect(ctx context.Context) (err error) {
 	}
 	if s.partner.conn == nil {
 		return s.partner.missing()
+	}
+	if err := s.door(); err != nil {
+		s.failed = true
+		return stepError{stepConnect, err}
 	}
 	ctx, end := s.watched.enter(ctx, PartConnect, "")
 	defer func() { end(err) }()

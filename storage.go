@@ -55,7 +55,8 @@ type Sink interface {
 	// Windows start at multiples of CreateOptions.WindowSize and all but the last are that long; an empty file has
 	// none. A window may come again, with the same bytes, after an interruption. A sink may hold
 	// the window of a file that has only one: p stays unchanged until Close has returned in that case, and only
-	// until WriteWindow has returned in all others.
+	// until WriteWindow has returned in all others. With UnknownSize the window at 0 is known to be the only one if it is
+	// shorter than WindowSize; and a sink MUST refuse what lies behind a window that is shorter, with SizeMismatch.
 	WriteWindow(ctx context.Context, p []byte, off int64) error
 
 	// Concurrency is how many WriteWindow calls may run at once, at least 1. With 1, windows come in order.
@@ -63,11 +64,12 @@ type Sink interface {
 
 	// Checkpoint returns what a later Create needs to go on with this delivery: it covers at least every window
 	// that was acknowledged before the call. Nil means that there is nothing to go on with. It may be called while
-	// WriteWindow, Commit or Abort runs, and MUST NOT wait for the far end.
+	// WriteWindow, Commit or Abort runs, and MUST NOT wait for the far end. With UnknownSize it is for Discard alone.
 	Checkpoint() []byte
 
 	// Commit checks that Size bytes have arrived and publishes the file whole, under CreateOptions.Overwrite. sum
-	// is the SHA-256 of the content. After a failed Commit the caller calls Abort.
+	// is the SHA-256 of the content. With UnknownSize the file ends where the last window did, and Commit checks that
+	// there is no gap. After a failed Commit the caller calls Abort.
 	Commit(ctx context.Context, sum [sha256.Size]byte) error
 
 	// Abort removes what was written so far. After a successful Commit it MUST do nothing.
@@ -102,7 +104,7 @@ func (i FileInfo) versioned() bool { return i.ETag != "" || !i.ModTime.IsZero() 
 
 // CreateOptions says what is going to be delivered.
 type CreateOptions struct {
-	Size       int64     // bytes, exactly
+	Size       int64     // bytes, exactly, or UnknownSize
 	WindowSize int64     // bytes of every window but the last; at least 1
 	Overwrite  Overwrite // what to do if the target is there
 	// Key names this delivery: 16 to 64 characters of [0-9a-f]. Temporary names are made from it, so that a second
@@ -110,7 +112,7 @@ type CreateOptions struct {
 	Key string
 	// Checkpoint, if not nil, is what an earlier Sink for the same path, Size, WindowSize and Key returned: windows
 	// that it had acknowledged need not come again. If what it speaks of is gone or damaged, Create MUST fail with
-	// CheckpointLost; the caller then starts at zero without it.
+	// CheckpointLost; the caller then starts at zero without it. With UnknownSize it MUST fail so in any case.
 	Checkpoint []byte
 	// ModTime is when the source was last changed, zero if that is not known. A storage that was asked to preserve it
 	// gives it to the delivered file as well as it can; it never fails a delivery.
@@ -118,6 +120,10 @@ type CreateOptions struct {
 	// Origin says which file of which transfer this is. A storage may leave it aside; Discard gets none.
 	Origin Origin
 }
+
+// UnknownSize is the Size of a delivery whose length is known only when it is committed, as that of content that is
+// compressed on its way. It cannot go on after an interruption.
+const UnknownSize int64 = -1
 
 // CheckpointLost is the cause that Create reports when it cannot go on from a Checkpoint. It never reaches a result:
 // the file starts again at zero.

@@ -91,6 +91,8 @@ func (e *engine) sweepFile(ctx context.Context, f *store.File, later *sweepTurns
 		side = "" // ours
 	} else if known, deleted := e.partners.has(side); !known {
 		return deleted // there is nobody to ask, and never will be
+	} else if !e.partners.open(side, time.Now()) {
+		return false
 	}
 	if !later.due(side) {
 		return false
@@ -127,7 +129,7 @@ func (e *engine) removeLitter(ctx context.Context, f *store.File, last *checkpoi
 		probe = b.begin()
 		defer b.end(probe)
 	}
-	remote := &session{engine: e, partner: p, probe: probe}
+	remote := &session{engine: e, partner: p, probe: probe, hours: p.hours}
 	defer func() { _ = remote.close() }()
 	return discard(ctx, remote, f, last)
 }

@@ -138,7 +138,7 @@ func (e *engine) newTaskFile(j *job, repeated bool) *TaskFile {
 	if c.Failed != nil {
 		t.FailureCode, t.FailureDetail, t.FailureMessage = Code(c.Failed.Code), Code(c.Failed.Detail), c.Failed.Message
 	}
-	t.source, t.target = newOurPlace(e.cfg.Storage), theirPlace{&session{engine: e, partner: j.partner, watched: &j.watched}}
+	t.source, t.target = newOurPlace(e.cfg.Storage), theirPlace{e.sessionOf(j)}
 	if f.Direction == store.Retrieve {
 		t.source, t.target = t.target, t.source
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -25,7 +26,7 @@ func (c *Client) DescribeConnector(ctx context.Context, in *DescribeConnectorInp
 		info := configured.Info()
 		return &DescribeConnectorOutput{DescribedConnector{
 			ConnectorID: in.ConnectorID, Status: ConnectorActive, InConfig: true, MaxFiles: info.MaxFiles,
-			ConnectorDefinition: ConnectorDefinition{URL: info.URL, Partner: info.Partner, Retry: info.Retry},
+			ConnectorDefinition: ConnectorDefinition{URL: info.URL, Partner: info.Partner, Retry: info.Retry, Limits: info.Limits},
 		}}, nil
 	}
 	known, d, err := c.definition(ctx, in.ConnectorID)
@@ -69,7 +70,8 @@ func (c *Config) open(d *ConnectorDefinition) (opened OpenedConnector, err error
 
 // TestConnection makes a connection to a partner, logs in, and says how that went. It moves nothing, writes nothing, and
 // works on a Client that was not started. A test that fails is no error: see Status. It ends with ctx, or when the
-// connector's own limit for connecting has passed.
+// connector's own limit for connecting has passed. Outside of the time windows of the connector and of this Client
+// (Limits.Open) it fails without connecting, with FailureDetail OutsideWindow.
 //
 // Errors: InvalidRequestException, ResourceNotFoundException, ServiceUnavailableException when the Store failed.
 func (c *Client) TestConnection(ctx context.Context, in *TestConnectionInput) (*TestConnectionOutput, error) {
@@ -81,7 +83,7 @@ func (c *Client) TestConnection(ctx context.Context, in *TestConnectionInput) (*
 	}
 	out := &TestConnectionOutput{ConnectorID: in.ConnectorID, Status: TestConnectionOK, StatusMessage: "Connection succeeded"}
 	if configured, ok := c.cfg.Connectors[in.ConnectorID]; ok {
-		out.fill(testConnector(ctx, configured))
+		out.fill(c.testConnector(ctx, in.ConnectorID, configured, configured.Info().Limits))
 		return out, nil
 	}
 	_, d, err := c.definition(ctx, in.ConnectorID)
@@ -93,12 +95,15 @@ func (c *Client) TestConnection(ctx context.Context, in *TestConnectionInput) (*
 		out.fill(ConnectionTest{Err: err})
 		return out, nil
 	}
-	out.fill(testConnector(ctx, opened))
+	out.fill(c.testConnector(ctx, in.ConnectorID, opened, d.Limits))
 	return out, opened.Close()
 }
 
-// testConnector makes one connection.
-func testConnector(ctx context.Context, conn Connector) (t ConnectionTest) {
+// testConnector makes one connection, if that may be now.
+func (c *Client) testConnector(ctx context.Context, id string, conn Connector, limits *Limits) (t ConnectionTest) {
+	if hours, now := scheduleOf(limits, &c.cfg.Limits), time.Now(); !hours.open(now) {
+		return ConnectionTest{Err: outsideWindow(id, hours, now)}
+	}
 	bad := guarded(func() error {
 		if tester, ok := conn.(ConnectionTester); ok {
 			t = tester.TestPartner(ctx)
@@ -180,5 +185,5 @@ func (c *Client) connectorInfo(ctx context.Context, id string) (ConnectorInfo, e
 	if err != nil {
 		return ConnectorInfo{}, &InternalServiceError{Message: err.Error(), Err: err}
 	}
-	return ConnectorInfo{URL: d.URL, Partner: d.Partner, Retry: d.Retry}, nil
+	return ConnectorInfo{URL: d.URL, Partner: d.Partner, Retry: d.Retry, Limits: d.Limits}, nil
 }

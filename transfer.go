@@ -149,6 +149,10 @@ type StartFileTransferInput struct {
 	// Ledger says what becomes of a file that was transferred before. Default: it is, again, and the ledger is left alone.
 	Ledger LedgerPolicy `json:",omitempty"`
 
+	// Priority says which of a connector's files are taken up first. Default: that of the rule, or store.Normal. Those
+	// that are under way stay so.
+	Priority store.Priority `json:",omitempty"`
+
 	// StartAt is the earliest time to begin. Default, and for times past: at once.
 	StartAt time.Time
 }

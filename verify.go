@@ -18,7 +18,7 @@ func (d *delivery) readBack(sum [sha256.Size]byte) (err error) {
 		return fmt.Errorf("open what was delivered: %w", err)
 	}
 	defer func() { _ = there.Close() }()
-	if got, want := there.Info().Size, d.info.Size; got != want {
+	if got, want := there.Info().Size, d.made; got != want {
 		return &Error{Op: "verify", Path: target, Code: IntegrityError, Err: fmt.Errorf("it has %d bytes, %d were delivered", got, want)}
 	}
 	got, err := d.hash(ctx, there)
@@ -40,7 +40,10 @@ func (d *delivery) publishedBefore() (found bool, err error) {
 	if !j.doubts() || d.remote.features().ReadOnce {
 		return false, nil
 	}
-	theirs, err := d.look(ctx)
+	if d.streams() {
+		return d.productThere()
+	}
+	theirs, err := d.look(ctx, d.info.Size)
 	if theirs == nil || err != nil {
 		return false, err
 	}
@@ -50,7 +53,7 @@ func (d *delivery) publishedBefore() (found bool, err error) {
 	}
 	if bytes.Equal(ours, theirs) {
 		d.engine.cfg.Logger.InfoContext(d.job.ctx, "file was published by an earlier attempt", d.attrs()...)
-		j.found(ours, d.info.Size, windowFor(d.info.Size, d.engine.cfg.WindowSize))
+		j.found(ours, d.info.Size, d.windowSize())
 		d.discardRest(ctx)
 		return true, nil
 	}
@@ -59,12 +62,12 @@ func (d *delivery) publishedBefore() (found bool, err error) {
 	return false, d.open()
 }
 
-// look returns the SHA-256 of what is at the target, or nil if that cannot be the file.
-func (d *delivery) look(ctx context.Context) ([]byte, error) {
+// look returns the SHA-256 of what is at the target, or nil if that cannot be the file, which has size bytes.
+func (d *delivery) look(ctx context.Context, size int64) ([]byte, error) {
 	there, err := d.to.Open(ctx, d.job.file.TargetPath)
 	if err == nil {
 		defer func() { _ = there.Close() }()
-		if there.Info().Size != d.info.Size {
+		if there.Info().Size != size {
 			d.job.isSure()
 			return nil, nil
 		}

@@ -196,7 +196,7 @@ func waarpCause(code, detail Code) string {
 }
 
 var waarpCauses = map[Code]string{
-	HostNotFound: "NotKnownHost", ConnectorDeleted: "NotKnownHost", ConnectionRefused: "ConnectionImpossible", ConnectTimeout: "ConnectionImpossible",
+	HostNotFound: "NotKnownHost", ConnectorDeleted: "NotKnownHost", ConnectionRefused: "ConnectionImpossible", ConnectTimeout: "ConnectionImpossible", OutsideWindow: "ConnectionImpossible",
 	KeyExchangeFailed: "ConnectionImpossible", ConnectionError: "ConnectionImpossible",
 	HostKeyMismatch: "BadAuthent", AuthenticationFailed: "BadAuthent", AssumeRoleError: "BadAuthent",
 	PartnerBusy: "ServerOverloaded", ConnectionLost: "Disconnection", OperationTimeout: "Disconnection", Stalled: "Disconnection",

@@ -79,6 +79,10 @@ type Config struct {
 	// Retry says how files are tried again. Nil means 5 attempts, after delays of up to 5, 10, 20 and 40 min.
 	Retry *transfer.RetryPolicy
 
+	// Limits bound what moves to this partner, and when. Nil means none. transfer.New checks them. A message is sent as a
+	// whole, after the time that Limits.BytesPerSecond gives it.
+	Limits *transfer.Limits
+
 	// ConnectTimeout limits dialling and the TLS handshake, each. Default 30 s.
 	ConnectTimeout time.Duration
 	// StallTimeout limits how long the partner takes nothing of a message. Default 60 s.

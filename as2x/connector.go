@@ -37,7 +37,7 @@ func New(cfg Config) (*Connector, error) {
 // Info describes the connector.
 func (c *Connector) Info() transfer.ConnectorInfo {
 	return transfer.ConnectorInfo{
-		URL: c.cfg.URL, Partner: c.cfg.Name, MaxFiles: c.cfg.MaxFiles, Retry: c.cfg.Retry, CustomHeaders: true,
+		URL: c.cfg.URL, Partner: c.cfg.Name, MaxFiles: c.cfg.MaxFiles, Retry: c.cfg.Retry, Limits: c.cfg.Limits, CustomHeaders: true,
 	}
 }
 

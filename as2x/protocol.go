@@ -15,8 +15,8 @@ import (
 //
 // A definition's ProtocolConfig is AWS's As2ConnectorConfig (see [AWSConfig]) with the ids of profiles, and the secret that
 // BasicAuthSecretId names is fetched for each message (see transfer.Secrets). base says what a definition leaves open,
-// such as Results, Records and limits of time; its URL, Local, Partner, BasicAuth, Name and Retry are not used, and neither
-// is Profiles.Secret. A definition without Retry stands for the Client's.
+// such as Results, Records and limits of time; its URL, Local, Partner, BasicAuth, Name, Retry and Limits are not used, and
+// neither is Profiles.Secret. A definition without Retry stands for the Client's.
 //
 // AWS keeps profiles and certificates by an API of its own, which there is none of here: they are the program's, the same
 // on all nodes, and must not be changed while the Protocol is in use. A certificate of the future can be among them, since
@@ -69,7 +69,7 @@ func (p protocol) config(d *transfer.ConnectorDefinition, secrets transfer.Secre
 		return string(text), err
 	}
 	base := p.base
-	base.URL, base.Name, base.Retry = d.URL, d.Partner, d.Retry
+	base.URL, base.Name, base.Retry, base.Limits = d.URL, d.Partner, d.Retry, d.Limits
 	cfg := a.apply(base, profiles, func(field, format string, args ...any) { fields.add("ProtocolConfig."+field, format, args...) })
 	cfg.withDefaults().check(fields.addConfig)
 	return cfg, fields

@@ -31,7 +31,7 @@ type sent struct {
 func (c *Connector) sentOf(s *sink, m *message) *sent {
 	t := &sent{
 		MessageID: m.id, From: c.cfg.Local.AS2ID, To: c.cfg.Partner.AS2ID, FileID: s.o.Origin.FileID, FileName: m.fileName,
-		ContentType: s.inner.get("Content-Type"), Subject: c.subject(m), Size: s.o.Size, NeedMIC: m.needMIC,
+		ContentType: s.inner.get("Content-Type"), Subject: c.subject(m), Size: s.next, NeedMIC: m.needMIC,
 		Repeated: s.o.Origin.Attempt > 1,
 	}
 	for _, mic := range m.mics {

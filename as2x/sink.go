@@ -32,6 +32,7 @@ type sink struct {
 
 	inner header // of the entity that holds the file
 	next  int64  // where the next window starts
+	ended bool   // the window before was shorter than the others
 	spool *spool
 	zlib  io.WriteCloser // nil: no compression
 	cms   bool           // the spool holds a whole CompressedData, not only what zlib makes
@@ -72,7 +73,7 @@ func (s *sink) begin() error {
 // beginCompressed compresses the entity on the way. Its length is known only in the end, when the frame of a
 // CompressedData goes in front; the one of a large file has no lengths in it and is there from the beginning.
 func (s *sink) beginCompressed() (err error) {
-	s.cms = s.o.Size >= s.c.indefinite
+	s.cms = s.o.Size >= s.c.indefinite || s.o.Size == transfer.UnknownSize
 	s.zlib = zlib.NewWriter(s.spool)
 	if s.cms {
 		if s.zlib, err = cms.Compress(s.spool); err != nil {
@@ -91,8 +92,8 @@ func (s *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if off != s.next || off+int64(len(p)) > s.o.Size {
-		return failedTo("write", s.path, transfer.SizeMismatch, "%d bytes at %d of %d, after %d", len(p), off, s.o.Size, s.next)
+	if err := s.expects(p, off); err != nil {
+		return err
 	}
 	s.entity.Write(p)
 	if s.bare != nil {
@@ -102,7 +103,7 @@ func (s *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	switch {
 	case s.zlib != nil:
 		_, err = s.zlib.Write(p)
-	case int64(len(p)) == s.o.Size:
+	case s.isWhole(p, off):
 		s.spool = spoolOf(p)
 	default:
 		_, err = s.spool.Write(p)
@@ -111,7 +112,28 @@ func (s *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 		return fmt.Errorf("keep %s: %w", s.path, err)
 	}
 	s.next += int64(len(p))
+	s.ended = int64(len(p)) < s.o.WindowSize
 	return nil
+}
+
+// expects fails unless p at off is what comes next.
+func (s *sink) expects(p []byte, off int64) error {
+	end, limit := off+int64(len(p)), s.c.cfg.MaxFileSize
+	switch unknown := s.o.Size == transfer.UnknownSize; {
+	case off != s.next || !unknown && end > s.o.Size || unknown && s.ended:
+		return failedTo("write", s.path, transfer.SizeMismatch, "%d bytes at %d of %d, after %d", len(p), off, s.o.Size, s.next)
+	case unknown && limit > 0 && end > limit:
+		return failedTo("write", s.path, transfer.FileSizeTooLarge, "more than %d bytes, which is Config.MaxFileSize", limit)
+	}
+	return nil
+}
+
+// isWhole reports whether the window p at off is the whole file.
+func (s *sink) isWhole(p []byte, off int64) bool {
+	if s.o.Size == transfer.UnknownSize {
+		return off == 0 && int64(len(p)) < s.o.WindowSize
+	}
+	return int64(len(p)) == s.o.Size
 }
 
 // Checkpoint says how to ask for an MDN that is to come; nil otherwise, since a message begins anew.
@@ -130,7 +152,7 @@ func (s *sink) Checkpoint() []byte {
 
 // Commit sends the message, and verifies what the partner answers.
 func (s *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
-	if s.next != s.o.Size {
+	if s.o.Size != transfer.UnknownSize && s.next != s.o.Size {
 		return failedTo("send", s.path, transfer.SizeMismatch, "%d of %d bytes arrived", s.next, s.o.Size)
 	}
 	m, err := s.message()

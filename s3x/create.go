@@ -18,8 +18,8 @@ const (
 	metaDelivery = "transfer-delivery" // whose object it is; see settle
 )
 
-// Create begins a delivery: of a file of one window by sending nothing, of a larger one with a multipart upload, or by
-// going on with that of o.Checkpoint. More than one window below 5 MiB, or more than Options.MaxParts of them, are
+// Create begins a delivery: of a file of one window, or of unknown size, by sending nothing, of a larger one with a
+// multipart upload, or by going on with that of o.Checkpoint. More than one window below 5 MiB, or more than Options.MaxParts of them, are
 // UnsupportedOperationError. An upload that o.Checkpoint names but that cannot go on is aborted.
 func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOptions) (_ transfer.Sink, err error) {
 	at, err := s.locate("create", path)
@@ -41,8 +41,12 @@ func (s *Storage) Create(ctx context.Context, path string, o transfer.CreateOpti
 		}
 	}
 	switch {
-	case o.Size < 0 || o.WindowSize < 1:
+	case o.Size < transfer.UnknownSize || o.WindowSize < 1:
 		return nil, because("create", path, transfer.InternalError, fmt.Sprintf("%d bytes in windows of %d", o.Size, o.WindowSize), nil)
+	case o.Size == transfer.UnknownSize && o.Checkpoint != nil:
+		return nil, because("create", path, transfer.CheckpointLost, "a file of unknown size does not go on", nil)
+	case o.Size == transfer.UnknownSize:
+		return &openSink{storage: s, at: at, o: o}, nil
 	case o.Size <= o.WindowSize && o.Checkpoint != nil:
 		return nil, because("create", path, transfer.CheckpointLost, "a file of one window has no checkpoint", nil)
 	case o.Size <= o.WindowSize:
@@ -78,20 +82,33 @@ func (s *Storage) Discard(ctx context.Context, path string, o transfer.CreateOpt
 
 // checkParts fails if S3 does not allow the parts that the windows of a file would make.
 func (s *Storage) checkParts(path string, o transfer.CreateOptions) error {
-	wrong := func(format string, args ...any) error {
-		return &transfer.Error{Op: "create", Path: path, Code: transfer.UnsupportedOperationError, Err: fmt.Errorf(format, args...)}
-	}
-	if o.WindowSize < s.minPart {
-		return wrong("S3 takes a file of several windows only in windows of at least 5 MiB, not %d bytes (set transfer.Config.WindowSize to %d or more)", o.WindowSize, minPartSize)
+	if err := s.checkWindow(path, o); err != nil {
+		return err
 	}
 	if parts := windows(o); parts > int64(s.o.MaxParts) {
 		fix := (o.Size + int64(s.o.MaxParts) - 1) / int64(s.o.MaxParts)
-		return wrong("%d bytes make %d windows of %d bytes, more than the %d parts of an upload (set transfer.Config.WindowSize to %d or more, or s3x.Options.MaxParts to what the server allows)", o.Size, parts, o.WindowSize, s.o.MaxParts, fix)
+		return unsupported(path, "%d bytes make %d windows of %d bytes, more than the %d parts of an upload (set transfer.Config.WindowSize to %d or more, or s3x.Options.MaxParts to what the server allows)", o.Size, parts, o.WindowSize, s.o.MaxParts, fix)
 	}
 	return nil
 }
 
+// checkWindow fails if windows are too small for parts.
+func (s *Storage) checkWindow(path string, o transfer.CreateOptions) error {
+	if o.WindowSize < s.minPart {
+		return unsupported(path, "S3 takes a file of several windows only in windows of at least 5 MiB, not %d bytes (set transfer.Config.WindowSize to %d or more)", o.WindowSize, minPartSize)
+	}
+	return nil
+}
+
+func unsupported(path, format string, args ...any) error {
+	return &transfer.Error{Op: "create", Path: path, Code: transfer.UnsupportedOperationError, Err: fmt.Errorf(format, args...)}
+}
+
+// windows is how many windows a file has; none of one of unknown size, so far.
 func windows(o transfer.CreateOptions) int64 {
+	if o.Size == transfer.UnknownSize {
+		return 0
+	}
 	return o.Size/o.WindowSize + min(o.Size%o.WindowSize, 1)
 }
 

@@ -110,7 +110,7 @@ func TestLimits(t *testing.T) {
 		requireCode(t, transfer.UnsupportedOperationError, err, c.hint)
 	}
 	require.Zero(t, s.openUploads(t))
-	_, err = storage.Create(t.Context(), "a", transfer.CreateOptions{Size: -1, WindowSize: 1})
+	_, err = storage.Create(t.Context(), "a", transfer.CreateOptions{Size: -2, WindowSize: 1})
 	requireCode(t, transfer.InternalError, err, "-1 bytes")
 }
 

@@ -30,7 +30,9 @@ type uploadSink struct {
 	upload  upload
 
 	mu    sync.Mutex // guards the fields below
-	parts []part     // by window
+	parts []part     // by window; with UnknownSize those that have come, or are about to
+	top   int64      // with UnknownSize: where the last window ends of those
+	short bool       // that one is shorter than the others, and so the last
 	whole int        // parts acknowledged below the first gap
 	ended bool       // by Commit or Abort
 }
@@ -73,16 +75,35 @@ func (s *Storage) sink(at object, o transfer.CreateOptions, u upload) *uploadSin
 
 func (k *uploadSink) Concurrency() int { return k.storage.o.PartConcurrency }
 
-// length is the number of bytes of window i.
+// length is the number of bytes of window i. With UnknownSize it is called with mu locked.
 func (k *uploadSink) length(i int) int64 {
-	return min(k.o.WindowSize, k.o.Size-int64(i)*k.o.WindowSize)
+	return min(k.o.WindowSize, k.size()-int64(i)*k.o.WindowSize)
+}
+
+// size is that of the file. With UnknownSize it is called with mu locked, once all windows have come.
+func (k *uploadSink) size() int64 {
+	if k.o.Size == transfer.UnknownSize {
+		return k.top
+	}
+	return k.o.Size
+}
+
+// check fails unless p at off is a window.
+func (k *uploadSink) check(p []byte, off int64) error {
+	if k.o.Size == transfer.UnknownSize {
+		return k.openPart(p, off)
+	}
+	if off < 0 || off >= k.o.Size || off%k.o.WindowSize != 0 || int64(len(p)) != k.length(int(off/k.o.WindowSize)) {
+		return because("write", k.at.path, transfer.SizeMismatch, fmt.Sprintf("a window of %d bytes at %d, but the file has %d in windows of %d", len(p), off, k.o.Size, k.o.WindowSize), nil)
+	}
+	return nil
 }
 
 func (k *uploadSink) WriteWindow(ctx context.Context, p []byte, off int64) error {
-	i := int(off / k.o.WindowSize)
-	if off < 0 || off >= k.o.Size || off%k.o.WindowSize != 0 || int64(len(p)) != k.length(i) {
-		return because("write", k.at.path, transfer.SizeMismatch, fmt.Sprintf("a window of %d bytes at %d, but the file has %d in windows of %d", len(p), off, k.o.Size, k.o.WindowSize), nil)
+	if err := k.check(p, off); err != nil {
+		return err
 	}
+	i := int(off / k.o.WindowSize)
 	in := &s3.UploadPartInput{
 		Bucket:        &k.at.bucket,
 		Key:           &k.at.key,
@@ -146,9 +167,9 @@ func (k *uploadSink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 		IfNoneMatch:     s.ifNoneMatch(k.o),
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}
-	whole := k.objectSum()
+	whole, size := k.objectSum()
 	if k.upload.Checksum.sums() {
-		in.ChecksumType, in.MpuObjectSize = types.ChecksumTypeFullObject, aws.Int64(k.o.Size)
+		in.ChecksumType, in.MpuObjectSize = types.ChecksumTypeFullObject, aws.Int64(size)
 		in.ChecksumCRC64NVME, in.ChecksumCRC32 = k.upload.Checksum.split(whole)
 	}
 	out, err := s.client.CompleteMultipartUpload(ctx, in, s.complete...)
@@ -163,19 +184,20 @@ func (k *uploadSink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
 	return nil
 }
 
-// objectSum is the checksum of the whole object, from those of its parts, or nil if one of them is not known.
-func (k *uploadSink) objectSum() *string {
+// objectSum is the checksum of the whole object, from those of its parts, or nil if one of them is not known, and its
+// size.
+func (k *uploadSink) objectSum() (sum *string, size int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c, whole := k.upload.Checksum, uint64(0)
 	for i, p := range k.parts {
 		sum, err := c.decode(p.sum)
 		if err != nil {
-			return nil
+			return nil, k.size()
 		}
 		whole = c.combine(whole, sum, k.length(i))
 	}
-	return c.encode(whole)
+	return c.encode(whole), k.size()
 }
 
 // completed lists all parts, or says how many bytes are missing.
@@ -195,7 +217,7 @@ func (k *uploadSink) completed() ([]types.CompletedPart, error) {
 		parts[i].ChecksumCRC64NVME, parts[i].ChecksumCRC32 = k.upload.Checksum.split(p.sum)
 	}
 	if missing > 0 {
-		return nil, because("commit", k.at.path, transfer.SizeMismatch, fmt.Sprintf("%d of %d bytes have not come", missing, k.o.Size), nil)
+		return nil, because("commit", k.at.path, transfer.SizeMismatch, fmt.Sprintf("%d of %d bytes have not come", missing, k.size()), nil)
 	}
 	return parts, nil
 }

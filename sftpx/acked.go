@@ -16,6 +16,17 @@ func (a *acked) below() int64 {
 	return a.end
 }
 
+// top returns where the last of them ends.
+func (a *acked) top() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	top := a.end
+	for _, end := range a.ahead {
+		top = max(top, end)
+	}
+	return top
+}
+
 // add notes a window.
 func (a *acked) add(start, end int64) {
 	a.mu.Lock()

@@ -51,6 +51,9 @@ type Config struct {
 	// Retry says how this partner's files are tried again. Nil means transfer.Config.Retry.
 	Retry *transfer.RetryPolicy
 
+	// Limits bound what moves to and from this partner, and when. Nil means none. transfer.New checks them.
+	Limits *transfer.Limits
+
 	// ConnectTimeout limits dialling, handshake, logging in and starting SFTP together. 0 is 30 s, −1 no limit.
 	ConnectTimeout time.Duration
 	// OperationTimeout limits a request that moves no content: it fails if it is not answered, and nothing else came

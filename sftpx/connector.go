@@ -27,7 +27,10 @@ type Connector struct {
 	noSetstat     atomic.Bool  // the server does not know SETSTAT
 }
 
-var _ transfer.Connector = (*Connector)(nil)
+var (
+	_ transfer.Connector  = (*Connector)(nil)
+	_ transfer.IdleCloser = (*Connector)(nil)
+)
 
 // New returns a connector. It reads Config.KnownHosts but connects to nothing. Its error names every wrong field.
 func New(cfg Config) (*Connector, error) {
@@ -64,6 +67,7 @@ func (c *Connector) Info() transfer.ConnectorInfo {
 		Partner:  c.cfg.Partner,
 		MaxFiles: c.cfg.MaxConnections * c.cfg.FilesPerConnection,
 		Retry:    c.cfg.Retry,
+		Limits:   c.cfg.Limits,
 	}
 }
 
@@ -73,6 +77,9 @@ func (c *Connector) Close() error {
 	c.pool.close()
 	return nil
 }
+
+// CloseIdleConnections closes the connections that no file uses. Later files make new ones.
+func (c *Connector) CloseIdleConnections() { c.pool.closeIdle() }
 
 // rememberNoResume makes all later deliveries that were interrupted begin anew.
 func (c *Connector) rememberNoResume(why string) {

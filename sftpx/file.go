@@ -155,6 +155,13 @@ func (f *file) move(ctx context.Context, p []byte, off int64) error {
 	return err
 }
 
+// expect says how many bytes will have moved at the end, as far as that is known.
+func (f *file) expect(size int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.size = size
+}
+
 // free returns the seat with the least under way of those that may have more, or nil. mu is locked.
 func (f *file) free() *seat {
 	var best *seat

@@ -168,7 +168,23 @@ func (p *pool) rest(s *session) {
 func (p *pool) evict(s *session, idle time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.users > 0 || s.guests > 0 || p.closed || time.Since(s.idleSince) < idle {
+	if time.Since(s.idleSince) >= idle {
+		p.dismiss(s)
+	}
+}
+
+// closeIdle ends all sessions without files.
+func (p *pool) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sessions {
+		p.dismiss(s)
+	}
+}
+
+// dismiss ends a session, unless it has files.
+func (p *pool) dismiss(s *session) {
+	if s.users > 0 || s.guests > 0 || p.closed {
 		return
 	}
 	if s.condemn(transfer.ConnectionLost, errIdle) { // it counts as a connection until it is gone

@@ -14,7 +14,7 @@ import (
 
 // Protocol returns what makes connectors of definitions in a Store, for transfer.Config.Protocols: {"sftp": Protocol(base)}.
 // base says what a definition leaves open, such as Dial, Logger and limits of time; its Addr, User, Partner, Auth,
-// Credentials, HostKeys and Retry are not used.
+// Credentials, HostKeys, Retry and Limits are not used.
 //
 // A definition's URL gives host and port, UserSecretID the secret that is fetched for each connection (see
 // transfer.Secrets), MaxConcurrentConnections the limit MaxConnections, and Profile the [Settings]. SecurityPolicyName may be
@@ -63,7 +63,7 @@ func (p protocol) config(d *transfer.ConnectorDefinition) (Config, []transfer.In
 	}
 	c := p.base
 	c.User, c.Auth, c.HostKeys, c.unpinned = "", nil, slices.Clone(d.SftpConfig.TrustedHostKeys), true
-	c.Partner, c.Retry = d.Partner, d.Retry
+	c.Partner, c.Retry, c.Limits = d.Partner, d.Retry, d.Limits
 	c.Credentials = func(context.Context) (Credentials, error) { return Credentials{}, errors.New("not fetched here") }
 	if u, err := url.Parse(d.URL); err == nil {
 		c.Addr = u.Host

@@ -139,5 +139,5 @@ func (k *sink) wasRenamed(ctx context.Context) bool {
 		_, err = s.client.Lstat(k.temp)
 		return err
 	})
-	return size == k.o.Size && transfer.CodeOf(err) == transfer.FileNotFound
+	return size == k.whole() && transfer.CodeOf(err) == transfer.FileNotFound
 }

@@ -36,7 +36,7 @@ func parseCheckpoint(temp string, o transfer.CreateOptions) (acked int64, err er
 		return 0, fmt.Errorf("decode checkpoint: %w", err)
 	}
 	whole := c.Acked == o.Size || o.WindowSize > 0 && c.Acked%o.WindowSize == 0
-	if c.Temp != temp || c.Acked <= 0 || c.Acked > o.Size || !whole {
+	if o.Size == transfer.UnknownSize || c.Temp != temp || c.Acked <= 0 || c.Acked > o.Size || !whole {
 		return 0, errors.New("the checkpoint is of another delivery")
 	}
 	return c.Acked, nil

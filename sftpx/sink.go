@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"strings"
 	"sync/atomic"
@@ -26,10 +27,11 @@ type sink struct {
 	file   *file
 
 	acked  acked
-	size   int64       // that the server said when it closed the file; -1 if it did not
-	held   []byte      // the whole content of a small file, to be written by Commit
-	closed atomic.Bool // the CLOSE was sent
-	done   atomic.Bool // the file was published, or removed
+	short  atomic.Int64 // where the file ends, if its size was not known before its last window; otherwise 0
+	size   int64        // that the server said when it closed the file; -1 if it did not
+	held   []byte       // the whole content of a small file, to be written by Commit
+	closed atomic.Bool  // the CLOSE was sent
+	done   atomic.Bool  // the file was published, or removed
 }
 
 var _ transfer.Sink = (*sink)(nil)
@@ -172,21 +174,56 @@ func (k *sink) begin(ctx context.Context) error {
 	return k.s.request(ctx, "create", k.temp, open)
 }
 
+// most is where the file ends, or math.MaxInt64 while that is not known.
+func (k *sink) most() int64 {
+	if k.o.Size != transfer.UnknownSize {
+		return k.o.Size
+	}
+	if short := k.short.Load(); short > 0 {
+		return short
+	}
+	return math.MaxInt64
+}
+
+// whole is how large the file is, once all of it has come.
+func (k *sink) whole() int64 {
+	if k.o.Size != transfer.UnknownSize {
+		return k.o.Size
+	}
+	return k.acked.top()
+}
+
+// streamAhead is how much more is expected of a file, in bytes, whose size is not known, as long as its windows are full.
+const streamAhead = 16 << 20
+
+// expect tells a file whose size was not known how much it is going to be.
+func (k *sink) expect(off, end int64) {
+	switch {
+	case k.o.Size != transfer.UnknownSize:
+	case end-off < k.o.WindowSize:
+		k.short.Store(end)
+		k.file.expect(end)
+	default:
+		k.file.expect(end + streamAhead)
+	}
+}
+
 // Concurrency is 1 unless the server is known to take windows in any order: many do not.
 func (k *sink) Concurrency() int { return k.s.concurrency() }
 
 // WriteWindow writes p, with many requests under way, and waits for the answer to each.
 func (k *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 	end := off + int64(len(p))
-	switch acked := k.acked.below(); {
-	case off < 0 || end > k.o.Size:
+	switch acked, most := k.acked.below(), k.most(); {
+	case off < 0 || end > most:
 		return &transfer.Error{Op: "write", Path: k.target, Code: transfer.SizeMismatch,
-			Err: fmt.Errorf("bytes %d to %d of a file of %d", off, end, k.o.Size)}
+			Err: fmt.Errorf("bytes %d to %d of a file of %d", off, end, most)}
 	case off > acked && k.Concurrency() == 1:
 		return fmt.Errorf("write %s: window at %d comes before the one at %d", k.target, off, acked)
 	}
 	s := k.s
-	if k.settles() && k.o.Size <= smallFile && end == k.o.Size && off == 0 {
+	k.expect(off, end)
+	if k.settles() && end <= smallFile && end == k.most() && off == 0 {
 		k.held = p
 		k.acked.add(off, end)
 		return nil
@@ -202,9 +239,9 @@ func (k *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
 
 // Commit closes the temporary file, compares its size, sets its attributes and gives it its name.
 func (k *sink) Commit(ctx context.Context, _ [sha256.Size]byte) error {
-	if acked := k.acked.below(); acked != k.o.Size {
+	if acked, whole := k.acked.below(), k.whole(); acked != whole {
 		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch,
-			Err: fmt.Errorf("%d of %d bytes have arrived", acked, k.o.Size)}
+			Err: fmt.Errorf("%d of %d bytes have arrived", acked, whole)}
 	}
 	if err := k.finish(ctx); err != nil {
 		return k.explainFull(ctx, err, max(1, len(k.held)))

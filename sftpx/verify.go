@@ -30,9 +30,9 @@ func (k *sink) verify(ctx context.Context) error {
 }
 
 func (k *sink) compare(size int64) error {
-	if size != k.o.Size {
+	if whole := k.whole(); size != whole {
 		return &transfer.Error{Op: "commit", Path: k.target, Code: transfer.SizeMismatch, Err: saidBy(k.r.c.cfg.Addr,
-			fmt.Errorf("the server has %d of %d bytes", size, k.o.Size))}
+			fmt.Errorf("the server has %d of %d bytes", size, whole))}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ const readSize = 1 << 20
 const parallel = 4
 
 // Write delivers data to path as the engine does: in windows, as many at once as the sink allows, with Commit at the
-// end, or Abort after a failure. Size is taken from data; a zero WindowSize is DefaultWindowSize, an empty Key a new
+// end, or Abort after a failure. Size is taken from data unless it is UnknownSize; a zero WindowSize is DefaultWindowSize, an empty Key a new
 // one. With a Checkpoint, all windows are sent again.
 func Write(ctx context.Context, storage transfer.Storage, path string, data []byte, o transfer.CreateOptions) (err error) {
 	d, err := create(ctx, storage, path, data, o)
@@ -74,7 +74,9 @@ type delivery struct {
 func create(
 	ctx context.Context, storage transfer.Storage, path string, data []byte, o transfer.CreateOptions,
 ) (*delivery, error) {
-	o.Size = int64(len(data))
+	if o.Size != transfer.UnknownSize {
+		o.Size = int64(len(data))
+	}
 	if o.WindowSize == 0 {
 		o.WindowSize = DefaultWindowSize
 	}
@@ -122,7 +124,7 @@ func (d *delivery) writeWindow(ctx context.Context, i int) error {
 func (d *delivery) send(ctx context.Context, p []byte, off int64) error {
 	p = append([]byte(nil), p...)
 	err := d.sink.WriteWindow(ctx, p, off)
-	if d.windows() == 1 {
+	if d.windows() == 1 && (d.o.Size != transfer.UnknownSize || int64(len(p)) < d.o.WindowSize) {
 		d.held = p
 	} else {
 		scribble(p)

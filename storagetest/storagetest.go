@@ -80,6 +80,7 @@ func Run(t *testing.T, open func(t *testing.T) transfer.Storage, o Options) {
 	}{
 		{"delivery", s.deliveryCases()},
 		{"overwrite", s.overwriteCases()},
+		{"unknown size", s.unknownCases()},
 		{"source", s.sourceCases()},
 		{"resume", s.resumeCases()},
 		{"both", s.generalCases()},

@@ -12,6 +12,7 @@ type ConnectorOptions struct {
 	URL      string // empty means "test://partner"
 	Partner  string // the remote side's name; empty means the connector's id
 	MaxFiles int    // files in flight at once; 0 means 4
+	Limits   *transfer.Limits
 	// Features is what its Remotes can do. The zero value means everything; to take something away, name Server.
 	Features transfer.Features
 }
@@ -43,7 +44,7 @@ func NewConnector(storage transfer.Storage, o ConnectorOptions) *Connector {
 
 // Info returns the URL, the partner and the limit of the options.
 func (c *Connector) Info() transfer.ConnectorInfo {
-	return transfer.ConnectorInfo{URL: c.options.URL, Partner: c.options.Partner, MaxFiles: c.options.MaxFiles}
+	return transfer.ConnectorInfo{URL: c.options.URL, Partner: c.options.Partner, MaxFiles: c.options.MaxFiles, Limits: c.options.Limits}
 }
 
 // Connect returns a new Remote, if the rules let it.

@@ -3,6 +3,7 @@ package transfertest
 import (
 	"context"
 	"crypto/sha256"
+	"math"
 
 	"github.com/seed62b9dc43/transfer"
 )
@@ -91,11 +92,27 @@ type sink struct {
 }
 
 func (s *sink) WriteWindow(ctx context.Context, p []byte, off int64) error {
-	defer s.window(off, len(p), s.options.Size, s.Concurrency())()
-	if size := s.options.WindowSize; size > 0 && (off%size != 0 || int64(len(p)) != min(size, s.options.Size-off)) {
-		s.violation("%s: window of %d bytes at %d, where windows have %d", s.what, len(p), off, size)
+	size := s.options.Size
+	if size == transfer.UnknownSize {
+		size = math.MaxInt64
+	}
+	defer s.window(off, len(p), size, s.Concurrency())()
+	if !s.isWindow(p, off) {
+		s.violation("%s: window of %d bytes at %d, where windows have %d", s.what, len(p), off, s.options.WindowSize)
 	}
 	return s.run(ctx, Call{OpWriteWindow, s.path, off, len(p)}, func() error { return s.Sink.WriteWindow(ctx, p, off) })
+}
+
+// isWindow reports whether p at off is cut as the options say.
+func (s *sink) isWindow(p []byte, off int64) bool {
+	size, n := s.options.WindowSize, int64(len(p))
+	switch {
+	case size <= 0:
+		return true
+	case s.options.Size == transfer.UnknownSize:
+		return off%size == 0 && n > 0 && n <= size
+	}
+	return off%size == 0 && n == min(size, s.options.Size-off)
 }
 
 func (s *sink) Commit(ctx context.Context, sum [sha256.Size]byte) error {

@@ -183,7 +183,7 @@ func newFlow(t *testing.T, database string) *flow {
 }
 
 func (f *flow) run(t *testing.T) {
-	p := f.open(t, nil, nil) // it only lists
+	p := f.open(t, nil, f.rules()) // it only lists
 	orders := make(map[string][]byte)
 	for i := range flowFiles {
 		orders[fmt.Sprintf("orders-%d.csv", i)] = bytes.Repeat([]byte(fmt.Sprintf("%d;an order;3\n", i)), 100_000)
