@@ -57,10 +57,10 @@ type pinnedFile struct {
 
 // openBundle pins every file of the bundle. They are opened again one by one when they are read: a bundle may have more
 // files than a process may have open.
-func (d *delivery) openBundle() error {
+func (d *delivery) openBundle(ctx context.Context) error {
 	digest := sha256.New()
 	for _, file := range d.request.Bundle {
-		src, err := d.from.Open(d.job.moving, file)
+		src, err := d.from.Open(ctx, file)
 		if err != nil {
 			return atStep(stepOpen, err)
 		}

@@ -114,7 +114,9 @@ func (e *engine) perform(j *job) error {
 }
 
 // runTasks does what is left of a chain.
-func (e *engine) runTasks(j *job, phase store.Phase, tasks []Task) error {
+func (e *engine) runTasks(j *job, phase store.Phase, tasks []Task) (err error) {
+	_, end := j.part(j.ctx, chainPart(phase), "")
+	defer func() { end(err) }()
 	if j.chain.Phase != phase {
 		c := j.chain
 		c.Phase, c.Task, c.Begun = phase, 0, ""
@@ -165,11 +167,13 @@ func (e *engine) runTask(j *job, t Task) error {
 }
 
 // doTask runs t.
-func (e *engine) doTask(j *job, t Task, f *TaskFile) error {
+func (e *engine) doTask(j *job, t Task, f *TaskFile) (err error) {
 	defer f.close()
 	ctx, cancel := j.taskContext(t)
 	defer cancel()
-	err := guarded(func() error { return t.Run(ctx, f) })
+	ctx, end := j.part(ctx, PartTask, t.Name())
+	defer func() { end(err) }()
+	err = guarded(func() error { return t.Run(ctx, f) })
 	var timeout *Error
 	if err != nil && errors.As(context.Cause(j.ctx), &timeout) { // FileTimeout
 		return timeout
@@ -245,7 +249,7 @@ func (e *engine) fail(j *job, f store.Failure) {
 // runErrorTasks does the error-tasks, each once: the first one that fails ends the chain.
 func (e *engine) runErrorTasks(j *job, f store.Failure) error {
 	if j.chain.Failed == nil {
-		j.renew(e.cut) // the attempt's time may be over
+		j.renew(j.watched.context(e.cut)) // the attempt's time may be over
 		j.enterErrors(f)
 	}
 	defer e.limitTime(j)()

@@ -43,7 +43,7 @@ func dieInAFlow(t *testing.T, at int, after bool) (reached bool) {
 	plain := content(5, 2600)
 	f.remote.WriteFile("drop/a.csv.gz", gzipped(t, plain))
 	r := f.live(transfer.StartFileTransferInput{RuleName: "r", RetrieveFilePaths: []string{"a.csv.gz"}, FollowID: "flow"}, func() {})
-	why := fmt.Sprintf("step %d, after=%v: %v; %v %s", at, after, f.trail, r.State, r.FailureMessage)
+	why := fmt.Sprintf("step %d, after=%v: %v; %v %s", at, after, f.deaths, r.State, r.FailureMessage)
 
 	require.LessOrEqual(t, f.runs("b0"), 1, why)
 	require.LessOrEqual(t, f.runs("a2"), 1, why)
@@ -67,7 +67,7 @@ func dieInAFlow(t *testing.T, at int, after bool) (reached bool) {
 	require.NoError(t, err)
 	require.Len(t, forwarded, 1, why)
 	require.Empty(t, f.local.Partials(), why)
-	return len(f.trail) > 0
+	return len(f.deaths) > 0
 }
 
 // A node that died in a before-task has delivered nothing: what is at the target is somebody else's, whatever its content.
@@ -78,9 +78,9 @@ func TestACrashInABeforeTaskLeavesNoDoubt(t *testing.T) {
 		f.local.WriteFile("a.bin", content(1, 2500))
 		f.remote.WriteFile("in/a.bin", content(1, 2500))
 		r := f.live(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in"}, func() {})
-		require.Equal(t, []string{"dies at task b0"}, f.trail)
+		require.Equal(t, []string{"dies at task b0"}, f.deaths)
 		require.Equal(t, transfer.FileExists, r.FailureDetail)
-		require.Equal(t, []string{"b0", "b0"}, f.read(), "%v %d", f.trail, r.Attempts)
+		require.Equal(t, []string{"b0", "b0"}, f.read(), "%v %d", f.deaths, r.Attempts)
 	})
 }
 
@@ -142,7 +142,7 @@ func chainAtRandom(t *testing.T, seed uint64) {
 			}
 		}
 	})
-	why := fmt.Sprintf("seed %d: %v %v; %v %v %s", seed, f.trail, f.read(), r.State, r.FailureDetail, r.FailureMessage)
+	why := fmt.Sprintf("seed %d: %v %v; %v %v %s", seed, f.deaths, f.read(), r.State, r.FailureDetail, r.FailureMessage)
 	for name, is := range once {
 		if is {
 			require.LessOrEqual(t, f.runs(name), 1, why)

@@ -18,13 +18,13 @@ import (
 // fate lets a node die at one of the steps that it takes: a write to the Store, a call of a storage, the beginning or the
 // end of a task; before the step is done, or after that, when nobody gets to know.
 type fate struct {
-	mu    sync.Mutex // guards the fields below
-	at    int        // the step; 0: never
-	after bool
-	steps int
-	dead  bool
-	trail []string
-	made  map[string]int // how often each path was published
+	mu     sync.Mutex // guards the fields below
+	at     int        // the step; 0: never
+	after  bool
+	steps  int
+	dead   bool
+	deaths []string
+	made   map[string]int // how often each path was published
 }
 
 func (f *fate) step(what string, do func() error) error {
@@ -37,7 +37,7 @@ func (f *fate) step(what string, do func() error) error {
 		return store.ErrClosed
 	case dies:
 		f.dead = true
-		f.trail = append(f.trail, "dies at "+what)
+		f.deaths = append(f.deaths, "dies at "+what)
 	}
 	f.mu.Unlock()
 	if dies && !f.after {

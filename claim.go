@@ -152,11 +152,14 @@ func (e *engine) take(ctx context.Context, n int, limits, most map[string]int, p
 		return 0
 	}
 	for i := range claimed {
-		j := newJob(e.cut, &claimed[i], asked)
-		j.partner = e.partners.acquire(j.file.ConnectorID)
+		p := e.partners.acquire(claimed[i].ConnectorID)
+		observed, by := e.claimed(&claimed[i], p.info.URL)
+		j := newJob(observed, &claimed[i], asked)
+		j.partner, j.watched = p, by
 		if probe {
 			j.probe = j.partner.breaker.begin()
 		}
+		e.hub.started(&j.file.File)
 		e.admit(j)
 		if e.stopped() {
 			j.giveBack()

@@ -42,10 +42,13 @@ type Config struct {
 	Limits Limits
 
 	// Sinks are told of every file that has come to its end, and every transfer, at least once, by name (1 to 100
-	// characters). Clients over one Store must have the same ones; one of them that is started delivers.
+	// letters, digits, dots, dashes and underscores). Clients over one Store must have the same ones; one of them that is
+	// started delivers. From Start or EnsureSinks on the Store keeps events for a sink, until RemoveSink.
 	Sinks map[string]EventSink
 
 	// Audit keeps an append-only trail in the Store of who asked for what and what was delivered (Client.AuditTrail).
+	// What cannot be noted is not done: the call is a ServiceUnavailableException. Clients over one Store should agree;
+	// once a trail was begun, the Store goes on to note what becomes of files, whatever later Clients say.
 	Audit bool
 
 	// Observer is told of what this node does while it does it, for metrics and traces (package otelx). Default: nobody.
@@ -137,6 +140,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Connectors, c.Protocols = maps.Clone(c.Connectors), maps.Clone(c.Protocols)
 	c.Rules = maps.Clone(c.Rules)
+	c.Sinks = maps.Clone(c.Sinks)
 	if c.Secrets == nil {
 		c.Secrets = noSecrets{}
 	}
@@ -182,6 +186,10 @@ func (c Config) validate() error {
 				own.check(fmt.Sprintf("Connectors[%q].Limits", id), wrong)
 			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Sinks)) {
+		wrong(!validSinkName(name), "Sinks has the name %q (use 1 to %d letters, digits, dots, dashes and underscores)", name, maxSinkName)
+		wrong(c.Sinks[name] == nil, "Sinks[%q] is nil (try transfer.EventSinkFunc, or webhook.New)", name)
 	}
 	for _, scheme := range slices.Sorted(maps.Keys(c.Protocols)) {
 		wrong(c.Protocols[scheme] == nil, "Protocols[%q] is nil (try sftpx.Protocol)", scheme)

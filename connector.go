@@ -45,4 +45,19 @@ type Features struct {
 	AtomicReplace bool   // a delivered file takes the place of an old one in one step, never leaving none
 	Resume        bool   // a delivery goes on from a Checkpoint
 	ReadOnce      bool   // a file that was read is gone: nothing is read to make sure
+
+	Session SessionInfo // for the audit trail
+}
+
+// SessionInfo is how a session with a partner's server is secured, as far as the connector knows. Texts are short and of one line;
+// they MUST NOT hold a secret. Empty fields are not known, or not of this protocol.
+type SessionInfo struct {
+	Protocol    string `json:"protocol,omitempty"` // such as "sftp"
+	Server      string `json:"server,omitempty"`   // how the server names itself; hostile input
+	User        string `json:"user,omitempty"`     // that we have logged in as
+	HostKey     string `json:"hostKey,omitempty"`  // fingerprint of the server's key, "SHA256:…" as OpenSSH prints it
+	HostKeyType string `json:"hostKeyType,omitempty"`
+	KeyExchange string `json:"keyExchange,omitempty"`
+	Cipher      string `json:"cipher,omitempty"` // of what we send
+	MAC         string `json:"mac,omitempty"`    // likewise; empty where the cipher is one
 }

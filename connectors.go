@@ -33,7 +33,11 @@ func (c *Client) CreateConnector(ctx context.Context, in *CreateConnectorInput) 
 	if err != nil {
 		return nil, err
 	}
-	created, err := c.cfg.Store.CreateConnector(ctx, store.Connector{ID: newConnectorID(), URL: d.URL, Definition: text})
+	id := newConnectorID()
+	if err := c.auditConnector(ctx, AuditCreateConnector, id, &d); err != nil {
+		return nil, err
+	}
+	created, err := c.cfg.Store.CreateConnector(ctx, store.Connector{ID: id, URL: d.URL, Definition: text})
 	if err != nil {
 		return nil, storeFailure("create connector", err)
 	}
@@ -91,6 +95,9 @@ func (c *Client) UpdateConnector(ctx context.Context, in *UpdateConnectorInput) 
 		in = &UpdateConnectorInput{}
 	}
 	if err := c.refuseConfigured(in.ConnectorID); err != nil {
+		return nil, err
+	}
+	if err := c.auditConnector(ctx, AuditUpdateConnector, in.ConnectorID, in); err != nil {
 		return nil, err
 	}
 	for range updateAttempts {
@@ -220,6 +227,9 @@ func (c *Client) DeleteConnector(ctx context.Context, in *DeleteConnectorInput) 
 		in = &DeleteConnectorInput{}
 	}
 	if err := c.refuseConfigured(in.ConnectorID); err != nil {
+		return nil, err
+	}
+	if err := c.auditConnector(ctx, AuditDeleteConnector, in.ConnectorID, nil); err != nil {
 		return nil, err
 	}
 	err := c.cfg.Store.DeleteConnector(ctx, in.ConnectorID)

@@ -67,6 +67,8 @@ type control struct {
 	from []store.State // what it is possible in
 }
 
+var controlActions = map[store.State]AuditAction{store.Paused: AuditPause, store.Queued: AuditResume, store.Cancelled: AuditCancel}
+
 // maxFileIDs is how many files one call may name.
 const maxFileIDs = 1000
 
@@ -75,6 +77,9 @@ func (c *Client) control(ctx context.Context, in *ControlInput, v control) (*Con
 		in = &ControlInput{}
 	}
 	if err := in.check(); err != nil {
+		return nil, err
+	}
+	if err := c.auditFiles(ctx, controlActions[v.to], in, ""); err != nil {
 		return nil, err
 	}
 	if len(in.FileIDs) > 0 {
@@ -169,6 +174,7 @@ func (c *Client) apply(ctx context.Context, ids []int64, v control, out *Control
 		switch {
 		case verdict == nil:
 			out.Files++
+			c.tellControlled(ctx, ids[i])
 		case errors.Is(verdict, store.ErrNotFound) && len(ids) == 1:
 			id := strconv.FormatInt(ids[i], 10)
 			return &ResourceNotFoundException{Message: "file " + id + " is not known", Resource: id, ResourceType: "File"}
@@ -255,6 +261,10 @@ func (c *Client) RetryTransfer(ctx context.Context, in *RetryTransferInput) (*Re
 	}
 	if len(files) == 0 {
 		return nil, &InvalidRequestException{Message: "there is no file to repeat (only files that failed are, with Cancelled those that were cancelled too, and with Whole all that are finished)"}
+	}
+	asked := ControlInput{in.TransferID, in.FileIDs, in.Files}
+	if err := c.auditFiles(ctx, AuditRetry, &asked, in.ClientToken); err != nil {
+		return nil, err
 	}
 	out := &RetryTransferOutput{}
 	for len(files) > 0 {
@@ -367,7 +377,11 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 	if token == "" {
 		t.ClientToken = fmt.Sprintf("retry/%d", files[0].ID)
 	}
-	stored, err := c.cfg.Store.CreateTransfer(ctx, t, again)
+	asked := AuditAsked{ConnectorID: t.ConnectorID, Files: len(files), RetryOf: earlier.ID}
+	if err := c.audit(ctx, AuditRetry, asked, store.Event{TransferID: t.ID}); err != nil {
+		return RetriedTransfer{}, err
+	}
+	stored, err := c.storeRepeated(ctx, t, again)
 	if errors.Is(err, store.ErrTokenReused) {
 		return RetriedTransfer{}, invalid(InvalidField{"ClientToken", token, "was used before for other files (use a new token for a new request)"})
 	}
@@ -375,6 +389,15 @@ func (c *Client) repeat(ctx context.Context, files []store.File, token string) (
 		return RetriedTransfer{}, storeFailure("retry transfer "+earlier.ID, err)
 	}
 	return RetriedTransfer{TransferID: stored.ID, RetryOf: earlier.ID, Files: stored.Files}, nil
+}
+
+// storeRepeated stores a transfer that repeats files.
+func (c *Client) storeRepeated(ctx context.Context, t store.Transfer, files []store.NewFile) (stored store.Transfer, err error) {
+	ctx, end := c.cfg.observe(ctx, Activity{
+		Kind: ActivitySubmit, ConnectorID: t.ConnectorID, Direction: files[0].Direction, Files: len(files),
+	})
+	defer func() { end(err) }()
+	return c.cfg.Store.CreateTransfer(ctx, t, files)
 }
 
 // idsHash is equal for equal files.

@@ -37,6 +37,9 @@ func (e *engine) deliver(j *job) (err error) {
 		d.changes = j.rule.Transforms
 	}
 	defer func() { _ = d.remote.close() }()
+	if e.cfg.keepsJournal() {
+		defer func() { j.session = d.remote.features().Session }()
+	}
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if j.file.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from
@@ -75,13 +78,15 @@ func (e *engine) deliver(j *job) (err error) {
 }
 
 // open pins the source.
-func (d *delivery) open() error {
+func (d *delivery) open() (err error) {
+	ctx, end := d.job.part(d.job.moving, PartOpen, "")
+	defer func() { end(err) }()
 	if len(d.request.Bundle) > 0 {
-		if err := d.openBundle(); err != nil {
+		if err := d.openBundle(ctx); err != nil {
 			return err
 		}
 	} else {
-		src, err := d.from.Open(d.job.moving, d.job.sourcePath())
+		src, err := d.from.Open(ctx, d.job.sourcePath())
 		if err != nil {
 			return atStep(stepOpen, err)
 		}
@@ -113,19 +118,9 @@ func (d *delivery) run() error {
 	if err := d.engine.confirm(j.moving, j); err != nil {
 		return err
 	}
-	d.discardCrashed()
-	dst, err := d.resume()
-	if err == nil && dst == nil {
-		var found bool
-		if found, err = d.publishedBefore(); found {
-			return nil
-		}
-		if err == nil {
-			dst, err = d.create()
-		}
-	}
-	if err != nil {
-		return atStep(stepCreate, err)
+	dst, found, err := d.target()
+	if found || err != nil {
+		return err
 	}
 	d.created = true
 	sum, err := d.move(dst)
@@ -136,6 +131,23 @@ func (d *delivery) run() error {
 		d.discardStale()
 	}
 	return err
+}
+
+// target begins the target or goes on with it, unless an earlier attempt has published it.
+func (d *delivery) target() (dst Sink, found bool, err error) {
+	_, end := d.job.part(d.job.moving, PartCreate, "")
+	defer func() { end(err) }()
+	d.discardCrashed()
+	dst, err = d.resume()
+	if err == nil && dst == nil {
+		if found, err = d.publishedBefore(); found {
+			return nil, true, nil
+		}
+		if err == nil {
+			dst, err = d.create()
+		}
+	}
+	return dst, false, atStep(stepCreate, err)
 }
 
 // possible refuses what cannot come to a good end.
@@ -176,9 +188,9 @@ func (d *delivery) resume() (Sink, error) {
 	switch code := CodeOf(err); {
 	case code == "":
 		d.job.isSure() // a temporary file that is there was not published
-		d.engine.cfg.Logger.Info("file goes on", d.attrs("rank", d.at.rank, "bytes", d.at.offset)...)
+		d.engine.cfg.Logger.InfoContext(d.job.ctx, "file goes on", d.attrs("rank", d.at.rank, "bytes", d.at.offset)...)
 	case code == CheckpointLost, code == FileExists && d.job.doubts():
-		d.engine.cfg.Logger.Warn("file cannot go on where it stopped", d.attrs("rank", d.at.rank, "error", err)...)
+		d.engine.cfg.Logger.WarnContext(d.job.ctx, "file cannot go on where it stopped", d.attrs("rank", d.at.rank, "error", err)...)
 		return nil, nil
 	}
 	return dst, err
@@ -238,6 +250,7 @@ func (d *delivery) move(dst Sink) (sum [sha256.Size]byte, err error) {
 		m.release()
 	}()
 	j.begin(d.size(), d.identity, d.window, d.at, dst)
+	j.movesFrom(d.at.offset)
 	if several {
 		if err := d.engine.awaitRecord(j.moving, j); err != nil {
 			return sum, err
@@ -262,7 +275,7 @@ func (d *delivery) mover(dst Sink) (m mover, several bool) {
 // finish brings the windows over and publishes the file.
 func (d *delivery) finish(m mover, dst Sink) (sum [sha256.Size]byte, err error) {
 	j := d.job
-	if sum, err = m.run(j.moving); err != nil {
+	if sum, err = d.data(m); err != nil {
 		return sum, err
 	}
 	if err := d.sameContent(sum); err != nil {
@@ -279,15 +292,31 @@ func (d *delivery) finish(m mover, dst Sink) (sum [sha256.Size]byte, err error) 
 			return sum, err
 		}
 	}
-	if err := d.engine.confirm(j.ctx, j); err != nil {
+	if err := d.commit(dst, sum); err != nil {
 		return sum, err
-	}
-	if err := dst.Commit(j.ctx, sum); err != nil {
-		if _, is := outstanding(err); is {
-			j.handedOver(sum[:])
-		}
-		return sum, atStep(stepCommit, err)
 	}
 	j.delivered(sum[:])
 	return sum, nil
+}
+
+// data brings the windows over.
+func (d *delivery) data(m mover) (sum [sha256.Size]byte, err error) {
+	ctx, end := d.job.part(d.job.moving, PartData, "")
+	defer func() { end(err) }()
+	return m.run(ctx)
+}
+
+// commit publishes the file.
+func (d *delivery) commit(dst Sink, sum [sha256.Size]byte) (err error) {
+	j := d.job
+	ctx, end := j.part(j.ctx, PartFinalize, "")
+	defer func() { end(err) }()
+	if err := d.engine.confirm(ctx, j); err != nil {
+		return err
+	}
+	err = dst.Commit(ctx, sum)
+	if _, is := outstanding(err); is {
+		j.handedOver(sum[:])
+	}
+	return atStep(stepCommit, err)
 }

@@ -39,6 +39,8 @@ type engine struct {
 	partners *partners
 
 	operations operations
+	hub        hub
+	outboxes   outboxes
 
 	startTransfer func(context.Context, *StartFileTransferInput) (*StartFileTransferOutput, error) // of the Client
 
@@ -60,6 +62,8 @@ type engine struct {
 	started  int // workers; only dispatch uses it
 
 	away atomic.Bool // outcomes cannot be written just now
+
+	unobserve func() // the Observer's, or nil; called at the end
 
 	bytes, files *rate                 // Config.Limits; nil: no limit
 	rules        map[string]ruleLimits // of those rules that have limits
@@ -88,6 +92,7 @@ func newEngine(cfg Config) *engine {
 		rules:    newRuleLimits(cfg.Rules),
 	}
 	e.partners = newPartners(cfg, e.buffers)
+	e.hub.init(e)
 	e.operations = operations{engine: e, slots: make(chan struct{}, operationsAtOnce)}
 	return e
 }
@@ -113,6 +118,12 @@ func (e *engine) start(ctx context.Context) {
 			e.followStore(e.house)
 		}
 	}()
+	e.outboxes.start(e.cut, e)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		e.hub.followTransfers(e.cut)
+	}()
 	go func() {
 		defer close(e.ended)
 		e.dispatch()
@@ -122,11 +133,18 @@ func (e *engine) start(ctx context.Context) {
 		e.workers.Wait()
 		close(e.outcomes)
 		<-recorded
+		close(e.hub.last)
+		e.outboxes.finish()
 		e.operations.wait()
 		e.partners.shutdown()
 		e.buffers.close()
+		<-told
+		e.hub.close()
 		unhook()
 		e.cutOff(errCutOff)
+		if e.unobserve != nil {
+			e.unobserve()
+		}
 	}()
 }
 
@@ -242,11 +260,13 @@ func (e *engine) run(j *job) {
 	}
 	var p *panicError
 	if errors.As(err, &p) {
-		e.cfg.Logger.Error("panic while moving a file", "file", j.file.ID, "panic", p.value, "stack", string(p.stack))
+		e.cfg.Logger.ErrorContext(j.ctx, "panic while moving a file", "file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID,
+			"attempt", j.file.Attempts, "panic", p.value, "stack", string(p.stack))
 	}
 	e.settle(j, err)
 	e.report(j, err)
 	e.partners.release(j.partner)
+	j.ran()
 	e.outcomes <- j
 }
 

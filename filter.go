@@ -212,7 +212,9 @@ func (r *TransferRow) Status() Status { return waarpStatus(&r.file) }
 // Record is the row in Waarp's published shape.
 func (r *TransferRow) Record() TransferRecord { return newRecord(&r.file, r.node) }
 
-func (l Query) row(f *store.File) TransferRow {
+func (l Query) row(f *store.File) TransferRow { return newRow(f, l.client.cfg.Name) }
+
+func newRow(f *store.File, node string) TransferRow {
 	return TransferRow{
 		ConnectorFileTransferResult: newResult(f),
 		TransferID:                  f.TransferID,
@@ -224,7 +226,7 @@ func (l Query) row(f *store.File) TransferRow {
 		Priority:                    f.Priority,
 		Sent:                        f.Direction == store.Send,
 		file:                        *f,
-		node:                        l.client.cfg.Name,
+		node:                        node,
 	}
 }
 

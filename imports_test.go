@@ -35,6 +35,8 @@ func TestImports(t *testing.T) {
 		{pkg: "./waarpapi", only: []string{module, module + "/store", "golang.org/x"}, not: []string{module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "testing"}},
 		{pkg: "./as2x", not: []string{module + "/sftpx", module + "/s3x", "github.com/pkg/sftp", "golang.org/x/crypto/ssh", "github.com/aws", "testing"}},
 		{pkg: "./as2x/internal/cms", only: []string{}, not: []string{"testing"}},
+		{pkg: "./otelx", only: []string{module, module + "/store", "golang.org/x", "go.opentelemetry.io", "github.com/cespare/xxhash", "github.com/go-logr"}, not: []string{module + "/sftpx", module + "/s3x", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters", "golang.org/x/crypto/ssh", "testing"}},
+		{pkg: "./webhook", only: []string{module, "golang.org/x"}, not: []string{module + "/awsapi", module + "/waarpapi", module + "/as2x", module + "/sftpx", module + "/s3x", "testing"}},
 		{pkg: "./watch", only: []string{module, module + "/store", "github.com/adhocore/gronx", "github.com/bmatcuk/doublestar", "golang.org/x"}, not: []string{module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "net/http", "testing"}},
 		{pkg: "./pgpx", only: []string{module, module + "/store", "golang.org/x", "github.com/ProtonMail/go-crypto", "github.com/cloudflare/circl"}, not: []string{module + "/as2x", module + "/sftpx", module + "/s3x", "golang.org/x/crypto/ssh", "net/http", "testing"}},
 		{pkg: "./transfertest", not: []string{module + "/sftpx", module + "/s3x", "testing"}},

@@ -22,11 +22,15 @@ type job struct {
 	rule    *Rule           // that the file is moved by, or nil
 	probe   int             // the number of the probe that this is: it finds out whether the partner can be reached again
 	taken   time.Time       // when the file was claimed, by our clock
+	session SessionInfo     // of the partner, once an attempt has ended
+	told    int64           // the Offset that subscriptions know; only record uses it
 	ctx     context.Context // ends when the file must be let go at once
 	cancel  context.CancelCauseFunc
 	moving  context.Context // ends with ctx, and when a user wants the file stopped; publishing does not end with it
 	halt    context.CancelCauseFunc
 	stop    chan struct{} // closed: end at a window's end
+
+	watched watched // for who observes the attempt
 
 	mu       sync.Mutex // guards the fields below
 	state    store.State
@@ -60,7 +64,7 @@ type job struct {
 }
 
 func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
-	j := &job{file: f, state: store.Running, leased: leased, stop: make(chan struct{})}
+	j := &job{file: f, state: store.Running, leased: leased, told: f.Offset, stop: make(chan struct{})}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.moving, j.halt = context.WithCancelCause(j.ctx)
 	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted

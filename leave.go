@@ -84,7 +84,7 @@ func (d *delivery) abort(dst Sink) {
 		return
 	}
 	j.keepLitter()
-	e.cfg.Logger.Warn("could not clean up after a failed attempt", "file", j.file.ID, "target", j.file.TargetPath, "error", err)
+	e.cfg.Logger.WarnContext(j.ctx, "could not clean up after a failed attempt", d.attrs("target", j.file.TargetPath, "error", err)...)
 }
 
 // discardLast removes what an earlier attempt delivered of a file that ends before this one has begun to. A partner that
@@ -108,7 +108,7 @@ func (d *delivery) discardStale() {
 	ctx, cancel := d.cleanup()
 	defer cancel()
 	if err := d.discard(ctx, d.stale); err != nil {
-		d.engine.cfg.Logger.Warn("could not remove what was delivered of an older version", d.attrs("target", d.job.file.TargetPath, "error", err)...)
+		d.engine.cfg.Logger.WarnContext(d.job.ctx, "could not remove what was delivered of an older version", d.attrs("target", d.job.file.TargetPath, "error", err)...)
 	}
 }
 

@@ -186,12 +186,17 @@ func (c *Client) startOperation(ctx context.Context, id, connectorID string, spe
 		c.engine.partners.release(p)
 		return &ServiceUnavailableException{Message: fmt.Sprintf("this client cannot work with connector %q (DescribeConnector says why)", connectorID)}
 	}
-	err = ops.start(ctx, &operation{id: id, partner: p, spec: spec})
+	asked := AuditAsked{ConnectorID: connectorID, OperationID: id, Paths: []string{spec.Path}, TargetPath: spec.Target}
+	if err = c.audit(ctx, operationActions[spec.Kind], asked); err == nil {
+		err = ops.start(ctx, &operation{id: id, partner: p, spec: spec})
+	}
 	if err != nil {
 		c.engine.partners.release(p)
 	}
 	return err
 }
+
+var operationActions = map[RemoteOperationKind]AuditAction{RemoteList: AuditRemoteList, RemoteDelete: AuditRemoteDelete, RemoteMove: AuditRemoteMove}
 
 // runningOperations returns those of a Client that was started.
 func (c *Client) runningOperations() (*operations, error) {
@@ -282,7 +287,7 @@ func (ops *operations) wait() {
 var errNotBegun = &Error{Op: "begin", Code: TimeoutError, Err: errors.New("the client was shut down before it began")}
 
 // run does one operation. Listings end when the node stops; others, which are short, are not cut off then.
-func (ops *operations) run(o *operation, begun time.Time) error {
+func (ops *operations) run(o *operation, begun time.Time) (err error) {
 	e := ops.engine
 	select {
 	case ops.slots <- struct{}{}:
@@ -293,7 +298,11 @@ func (ops *operations) run(o *operation, begun time.Time) error {
 	if e.stopped() {
 		return errNotBegun
 	}
-	ctx, cancel := context.WithDeadline(e.cut, begun.Add(operationTime))
+	ctx, end := e.cfg.observe(e.cut, Activity{
+		Kind: ActivityOperation, Name: string(o.spec.Kind), ConnectorID: o.partner.id, URL: o.partner.info.URL,
+	})
+	defer func() { end(err) }()
+	ctx, cancel := context.WithDeadline(ctx, begun.Add(operationTime))
 	defer cancel()
 	s := &session{engine: e, partner: o.partner}
 	defer func() { _ = s.close() }()

@@ -120,7 +120,7 @@ func (e *engine) hours(j *job) schedule { return j.partner.hours.with(e.ruleLimi
 func (e *engine) sessionOf(j *job) *session {
 	rule := e.ruleLimits(j)
 	return &session{
-		engine: e, partner: j.partner, probe: j.probe, rule: rule.hours,
+		engine: e, partner: j.partner, watched: &j.watched, probe: j.probe, rule: rule.hours,
 		throttle: newThrottle(e.cfg.WindowSize, j.stop, j.partner.bytes, rule.bytes, e.bytes),
 	}
 }

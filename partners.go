@@ -24,6 +24,7 @@ type partner struct {
 	files    *rate    // to be taken up; likewise
 	hours    schedule // when it, and the node, is open
 	deleted  bool
+	sessions atomic.Int64 // open just now
 
 	mu      sync.Mutex  // guards users, retired, resting
 	users   int         // files and operations

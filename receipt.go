@@ -81,9 +81,11 @@ func (d *delivery) contentType() string {
 }
 
 // askReceipt asks for the partner's word on a file that was handed over by an earlier attempt.
-func (d *delivery) askReceipt() error {
+func (d *delivery) askReceipt() (err error) {
 	j, last := d.job, d.job.last
-	if err := d.remote.connect(j.moving); err != nil {
+	ctx, end := j.part(j.moving, PartReceipt, "")
+	defer func() { end(err) }()
+	if err := d.remote.connect(ctx); err != nil {
 		return err
 	}
 	j.asks()
@@ -95,7 +97,7 @@ func (d *delivery) askReceipt() error {
 	}
 	o := d.options(last.Window, last.Sink)
 	o.Key = deliveryKey(&j.file.File, last.Identity)
-	return atStep(stepReceipt, r.Receipt(j.moving, j.file.TargetPath, o))
+	return atStep(stepReceipt, r.Receipt(ctx, j.file.TargetPath, o))
 }
 
 // report tells the connector of a file that failed for good.
@@ -115,7 +117,7 @@ func (e *engine) report(j *job, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), cleanupTimeout)
 	defer cancel()
 	if err := guarded(func() error { return r.ReportFailure(ctx, f) }); err != nil {
-		e.cfg.Logger.Warn("could not report a failed file", "file", f.FileID, "transfer", f.TransferID, "error", err)
+		e.cfg.Logger.WarnContext(j.ctx, "could not report a failed file", "file", f.FileID, "transfer", f.TransferID, "connector", f.ConnectorID, "attempt", f.Attempt, "error", err)
 	}
 }
 

@@ -53,7 +53,9 @@ func (e *engine) gather(j *job) (batch []entry) {
 		if j.hasLost() {
 			lost = append(lost, j)
 		} else {
-			batch = append(batch, entry{j, j.change(e.cfg.Lease)})
+			c := j.change(e.cfg.Lease)
+			c.Note = e.cfg.note(&j.file.File, &c, j.session)
+			batch = append(batch, entry{j, c})
 		}
 	}
 	e.remove(lost)
@@ -113,6 +115,7 @@ func (e *engine) write(batch []entry) {
 	verdicts, err := e.update(changes)
 	var ended []*job
 	for i, b := range batch {
+		b.job.observeProgress()
 		switch {
 		case err != nil:
 			// The Store is gone for good; the lease runs out and the file goes on elsewhere or later.
@@ -124,12 +127,15 @@ func (e *engine) write(batch []entry) {
 			b.job.renewed(asked)
 			b.job.want(store.Cancelled)
 		case verdicts[i] != nil:
-			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID, "error", verdicts[i])
+			e.cfg.Logger.Warn("lost a file to another node", "file", b.job.file.ID, "transfer", b.job.file.TransferID,
+				"connector", b.job.file.ConnectorID, "attempt", b.job.file.Attempts, "error", verdicts[i])
 			b.job.loseLease()
 		case b.change.State == store.Running:
 			b.job.renewed(asked)
+			e.hub.recorded(b.job, &batch[i].change)
 		default:
 			e.logOutcome(b.job, b.change)
+			e.hub.recorded(b.job, &batch[i].change)
 		}
 		if b.change.State != store.Running {
 			ended = append(ended, b.job)
@@ -142,6 +148,9 @@ func (e *engine) write(batch []entry) {
 func (e *engine) remove(jobs []*job) {
 	if len(jobs) == 0 {
 		return
+	}
+	for _, j := range jobs {
+		j.observeEnd()
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -185,23 +194,23 @@ func (e *engine) logOutcome(j *job, c store.Change) {
 	if c.State == store.Failed || c.State == store.Waiting {
 		level = slog.LevelWarn
 	}
-	if !e.cfg.Logger.Enabled(context.Background(), level) {
+	if !e.cfg.Logger.Enabled(j.ctx, level) {
 		return // without making up what it would say
 	}
 	attrs := []any{"file", j.file.ID, "transfer", j.file.TransferID, "connector", j.file.ConnectorID, "source", j.file.SourcePath,
 		"target", j.file.TargetPath, "bytes", c.Offset, "attempt", j.file.Attempts}
 	switch c.State {
 	case store.Done:
-		e.cfg.Logger.Info("file delivered", append(attrs, "skipped", c.Skipped)...)
+		e.cfg.Logger.InfoContext(j.ctx, "file delivered", append(attrs, "skipped", c.Skipped)...)
 	case store.Failed:
-		e.cfg.Logger.Warn("file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+		e.cfg.Logger.WarnContext(j.ctx, "file failed", append(attrs, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	case store.Waiting:
 		if c.Code == "" {
-			e.cfg.Logger.Info("file was handed over, and its receipt is awaited", append(attrs, "delay", c.Delay)...)
+			e.cfg.Logger.InfoContext(j.ctx, "file was handed over, and its receipt is awaited", append(attrs, "delay", c.Delay)...)
 			return
 		}
-		e.cfg.Logger.Warn("file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
+		e.cfg.Logger.WarnContext(j.ctx, "file waits for its next attempt", append(attrs, "delay", c.Delay, "code", c.Code, "detail", c.Detail, "message", c.Message)...)
 	default:
-		e.cfg.Logger.Info("file interrupted", attrs...)
+		e.cfg.Logger.InfoContext(j.ctx, "file interrupted", attrs...)
 	}
 }

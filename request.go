@@ -22,6 +22,8 @@ type spec struct {
 	Verify        Verify    `json:"verify,omitempty"`
 	FailIfChanged bool      `json:"failIfChanged,omitempty"`
 
+	Trace string `json:"trace,omitempty"` // Observer.Carry
+
 	Headers  []CustomHTTPHeader `json:"headers,omitempty"`
 	Received *received          `json:"received,omitempty"` // the file came by itself, and this became of it
 
@@ -33,8 +35,10 @@ type spec struct {
 
 // newTransfer makes a transfer of a request and of what it is under its rule. Its hash is of the request alone, so that a
 // call can be repeated although the rule was changed meanwhile.
-func newTransfer(in *StartFileTransferInput, under *ruled) (store.Transfer, error) {
-	request, err := json.Marshal(under.spec())
+func newTransfer(in *StartFileTransferInput, under *ruled, trace string) (store.Transfer, error) {
+	s := under.spec()
+	s.Trace = trace
+	request, err := json.Marshal(s)
 	if err != nil {
 		return store.Transfer{}, fmt.Errorf("encode request: %w", err)
 	}

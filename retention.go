@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,9 @@ type Retention struct {
 	Done    time.Duration // after a file was delivered
 	InError time.Duration // after a file failed or was cancelled
 
+	// Audit is how long records of the audit trail stay after they were noted, whatever becomes of the files' rows.
+	Audit time.Duration
+
 	Ledger time.Duration // what the ledger knows of a file after it was transferred last (LedgerPolicy)
 }
 
@@ -29,7 +33,7 @@ func (r Retention) check(where string) (problem string) {
 	for _, f := range []struct {
 		name string
 		age  time.Duration
-	}{{"Done", r.Done}, {"InError", r.InError}, {"Ledger", r.Ledger}} {
+	}{{"Done", r.Done}, {"InError", r.InError}, {"Audit", r.Audit}, {"Ledger", r.Ledger}} {
 		if f.age < 0 {
 			problem += fmt.Sprintf("; %s.%s is %v (use more than 0, or 0 to keep)", where, f.name, f.age)
 		}
@@ -37,8 +41,9 @@ func (r Retention) check(where string) (problem string) {
 	return strings.TrimPrefix(problem, "; ")
 }
 
-// Purge removes finished files that are older than r says, from the Store alone: delivered files stay where they are.
-// It returns how many files it removed, also when it ends with an error. A started Client does so by itself, for
+// Purge removes finished files and records of the audit trail that are older than r says, from the Store alone: delivered
+// files stay where they are. A file whose event a sink has not taken yet is removed all the same; the event then says less
+// (Event.Purged). It returns how many files it removed, also when it ends with an error. A started Client does so by itself, for
 // Config.Retention, every ten minutes.
 //
 // Errors: InvalidRequestException for a negative age, ServiceUnavailableException when the Store failed.
@@ -68,7 +73,24 @@ func purge(ctx context.Context, s store.Store, r Retention) (removed int64, err 
 			}
 		}
 	}
+	if err := purgeAudit(ctx, s, r.Audit); err != nil {
+		return removed, err
+	}
 	return removed, purgeLedger(ctx, s, r.Ledger)
+}
+
+// purgeAudit removes records of the audit trail; 0 keeps them.
+func purgeAudit(ctx context.Context, s store.Store, age time.Duration) error {
+	for age > 0 {
+		n, err := s.PurgeEvents(ctx, auditStream, age, purgeBatch)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return storeFailure("purge audit trail", err)
+		}
+		if n < purgeBatch {
+			break
+		}
+	}
+	return nil
 }
 
 func purgeLedger(ctx context.Context, s store.Store, age time.Duration) error {

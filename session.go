@@ -10,6 +10,7 @@ import (
 type session struct {
 	engine   *engine
 	partner  *partner
+	watched  *watched  // for who observes the attempt that it is for, or nil
 	probe    int       // the number of the probe that it is for, or 0
 	rule     schedule  // when it may be made, beside the partner's hours
 	throttle *throttle // nil: as quick as can be
@@ -49,12 +50,15 @@ func (s *session) connect(ctx context.Context) (err error) {
 		s.failed = true
 		return stepError{stepConnect, err}
 	}
+	ctx, end := s.watched.enter(ctx, PartConnect, "")
+	defer func() { end(err) }()
 	s.remote, err = s.partner.conn.Connect(ctx)
 	s.engine.noteConnection(ctx, s.partner, s.probe, err)
 	if err != nil {
 		s.remote, s.failed = nil, true
 		return stepError{stepConnect, err}
 	}
+	s.partner.sessions.Add(1)
 	return nil
 }
 
@@ -69,6 +73,7 @@ func (s *session) close() error {
 	if s.remote == nil {
 		return nil
 	}
+	s.partner.sessions.Add(-1)
 	return s.remote.Close()
 }
 

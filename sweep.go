@@ -21,6 +21,7 @@ func (e *engine) keepHouse(ctx context.Context) {
 	var later sweepTurns
 	e.sweep(ctx, later.round(time.Now()))
 	e.purge(ctx)
+	e.warnOfSinks(ctx)
 	for {
 		select {
 		case <-sweep.C:
@@ -98,13 +99,16 @@ func (e *engine) sweepFile(ctx context.Context, f *store.File, later *sweepTurns
 	}
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
-	if err := guarded(func() error { return e.removeLitter(ctx, f, &last) }); err != nil {
+	ctx, end := e.cfg.observe(ctx, Activity{Kind: ActivitySweep, ConnectorID: f.ConnectorID, TransferID: f.TransferID})
+	err := guarded(func() error { return e.removeLitter(ctx, f, &last) })
+	end(err)
+	if err != nil {
 		later.failed(side)
-		e.cfg.Logger.Warn("could not sweep what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath, "error", err)
+		e.cfg.Logger.Warn("could not sweep what a file has left behind", "file", f.ID, "transfer", f.TransferID, "connector", f.ConnectorID, "target", f.TargetPath, "error", err)
 		return false
 	}
 	later.succeeded(side)
-	e.cfg.Logger.Info("swept what a file has left behind", "file", f.ID, "transfer", f.TransferID, "target", f.TargetPath)
+	e.cfg.Logger.Info("swept what a file has left behind", "file", f.ID, "transfer", f.TransferID, "connector", f.ConnectorID, "target", f.TargetPath)
 	return true
 }
 

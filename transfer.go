@@ -42,12 +42,17 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cfg.Logger = cfg.Logger.With("node", cfg.Name)
+	if cfg.Observer != nil {
+		cfg.Store = observedStore{cfg.Store, cfg.Observer}
+	}
 	c := &Client{cfg: cfg, engine: newEngine(cfg)}
 	c.engine.startTransfer = c.StartFileTransfer
 	return c, nil
 }
 
-// Start begins to move files and returns at once. When ctx ends, the Client stops as Shutdown does, and running files
+// Start begins to move files and returns at once; with Config.Sinks or Config.Audit it first does what EnsureSinks does, and
+// where that fails the Client was not started. When ctx ends, the Client stops as Shutdown does, and running files
 // reach the end of their window; call Shutdown all the same, to wait for that and to bound it. A Client starts once.
 func (c *Client) Start(ctx context.Context) error {
 	c.mu.Lock()
@@ -55,14 +60,25 @@ func (c *Client) Start(ctx context.Context) error {
 	if c.started {
 		return errors.New("transfer: Client was started or shut down before (make another with New)")
 	}
+	if c.cfg.keepsJournal() {
+		call, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		if err := c.EnsureSinks(call); err != nil {
+			return err
+		}
+	}
 	c.started = true
+	if o := c.cfg.Observer; o != nil {
+		c.engine.unobserve = o.Started(c)
+	}
 	c.engine.start(ctx)
 	return nil
 }
 
 // Shutdown takes no more files, lets those that are moving finish the windows that they have read (WindowsPerFile at most),
 // and gives them back to the Store, where another Client over the same Store goes on from there. Files of one window are
-// finished; those that wait for their partner are given back at once.
+// finished; those that wait for their partner are given back at once. What can be delivered of events within five seconds is;
+// the others stay in the Store.
 // When ctx ends first, running files are cut off; they go on from their last acknowledged window all the same. It
 // returns when every goroutine of the Client has ended, with ctx's error if files were cut off. Listing and waiting
 // still work afterwards.
@@ -73,6 +89,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	c.mu.Unlock()
 	if !started {
 		c.engine.stop()
+		c.engine.hub.close()
 		return nil
 	}
 	return c.engine.shutdown(ctx)
@@ -166,6 +183,14 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if err != nil {
 		return nil, err
 	}
+	ctx, end := c.cfg.observe(ctx, submission(in))
+	out, err := c.submit(ctx, in, under)
+	end(err)
+	return out, err
+}
+
+// submit stores a transfer whose request is in order.
+func (c *Client) submit(ctx context.Context, in *StartFileTransferInput, under *ruled) (*StartFileTransferOutput, error) {
 	info, err := c.connectorInfo(ctx, in.ConnectorID)
 	if err != nil {
 		return nil, err
@@ -178,9 +203,12 @@ func (c *Client) StartFileTransfer(ctx context.Context, in *StartFileTransferInp
 	if c.engine.stopped() {
 		return nil, &ServiceUnavailableException{Message: "the client was shut down"}
 	}
-	t, err := newTransfer(in, under)
+	t, err := newTransfer(in, under, c.cfg.carried(ctx))
 	if err != nil {
 		return nil, &InternalServiceError{Message: err.Error(), Err: err}
+	}
+	if err := c.auditStart(ctx, in, t.ID); err != nil {
+		return nil, err
 	}
 	stored, err := c.cfg.Store.CreateTransfer(ctx, t, newFiles(under, info))
 	if errors.Is(err, store.ErrTokenReused) {

@@ -9,8 +9,10 @@ import (
 )
 
 // readBack compares what is there now with what was read from the source.
-func (d *delivery) readBack(sum [sha256.Size]byte) error {
-	ctx, target := d.job.moving, d.job.file.TargetPath
+func (d *delivery) readBack(sum [sha256.Size]byte) (err error) {
+	target := d.job.file.TargetPath
+	ctx, end := d.job.part(d.job.moving, PartVerify, "")
+	defer func() { end(err) }()
 	there, err := d.to.Open(ctx, target)
 	if err != nil {
 		return fmt.Errorf("open what was delivered: %w", err)
@@ -50,7 +52,7 @@ func (d *delivery) publishedBefore() (found bool, err error) {
 		return false, stepError{stepRead, err}
 	}
 	if bytes.Equal(ours, theirs) {
-		d.engine.cfg.Logger.Info("file was published by an earlier attempt", d.attrs()...)
+		d.engine.cfg.Logger.InfoContext(d.job.ctx, "file was published by an earlier attempt", d.attrs()...)
 		j.found(ours, d.info.Size, d.windowSize())
 		d.discardRest(ctx)
 		return true, nil

@@ -63,7 +63,9 @@ type remote struct {
 
 // Features says that nothing can be read back.
 func (r *remote) Features() transfer.Features {
-	return transfer.Features{Server: "AS2", ReadOnce: true}
+	return transfer.Features{Server: "AS2", ReadOnce: true, Session: transfer.SessionInfo{
+		Protocol: "as2", User: r.c.cfg.Local.AS2ID, Cipher: string(r.c.cfg.EncryptionAlgorithm),
+	}}
 }
 
 func (r *remote) Close() error { return nil }

@@ -92,6 +92,9 @@ func (h *handler) serve(control *http.ResponseController, w http.ResponseWriter,
 	defer h.requests.give(1)
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Timeout)
 	defer cancel()
+	if q.who != nil {
+		ctx = transfer.WithActor(ctx, "access key "+q.who.keyID)
+	}
 	return q.op.do(withInvocation(ctx, r, q.who), h, request)
 }
 

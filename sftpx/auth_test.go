@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -253,6 +254,19 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
+// requireSecured checks what the audit trail gets to know of a session with OpenSSH.
+func requireSecured(t *testing.T, s transfer.SessionInfo, user string) {
+	t.Helper()
+	require.Equal(t, "sftp", s.Protocol)
+	require.Contains(t, s.Server, "SSH-2.0-OpenSSH")
+	require.Equal(t, user, s.User)
+	require.Regexp(t, `^SHA256:[A-Za-z0-9+/]{43}$`, s.HostKey)
+	require.NotEmpty(t, s.HostKeyType)
+	require.NotEmpty(t, s.KeyExchange)
+	require.NotEmpty(t, s.Cipher)
+	require.Equal(t, s.MAC == "", strings.Contains(s.Cipher, "gcm") || strings.Contains(s.Cipher, "poly1305"), "%+v", s)
+}
+
 func TestLoginOnOpenSSH(t *testing.T) {
 	t.Parallel()
 	ca := newSigner(t)
@@ -265,6 +279,7 @@ func TestLoginOnOpenSSH(t *testing.T) {
 	require.Contains(t, r.Features().Server, "SSH-2.0-OpenSSH")
 	require.True(t, r.Features().AtomicReplace)
 	require.True(t, r.Features().Resume)
+	requireSecured(t, r.Features().Session, server.User)
 	cfg.Auth = []sftpx.Auth{sftpx.PublicKey(certificateFor(t, ca, newRSASigner(t), server.User))}
 	remote(t, connect(t, cfg))
 	cfg.Auth = []sftpx.Auth{sftpx.PublicKey(certificate(t, ca, "somebody"), newSigner(t))}

@@ -110,6 +110,7 @@ func (s *session) handshake(ctx context.Context, account Credentials) (<-chan ss
 	s.conn = conn
 	s.authMethods = l.accepted
 	s.server = shorten(clean(string(conn.ServerVersion())), maxText)
+	s.noteSecurity()
 	return channels, requests, nil
 }
 

@@ -36,6 +36,7 @@ type session struct {
 	client   *sftp.Client // beside our own requests
 	server   string       // how the server names itself, cleaned
 	hostKey  ssh.PublicKey
+	info     transfer.SessionInfo
 	// authMethods are those that the server accepted.
 	authMethods []string
 	greeting    *greeting // nil unless it is to be reported
@@ -232,6 +233,18 @@ func (s *session) features() transfer.Features {
 		AtomicReplace: (mode == RenameAuto || mode == RenamePosix) && s.posixRename(),
 		Resume:        !s.c.noResume.Load(),
 		ReadOnce:      s.c.cfg.ReadOnce,
+		Session:       s.info,
+	}
+}
+
+// noteSecurity notes how the connection is secured.
+func (s *session) noteSecurity() {
+	s.info = transfer.SessionInfo{
+		Protocol: "sftp", Server: s.server, User: s.conn.User(), HostKey: ssh.FingerprintSHA256(s.hostKey), HostKeyType: s.hostKey.Type(),
+	}
+	if known, ok := s.conn.(ssh.AlgorithmsConnMetadata); ok {
+		a := known.Algorithms()
+		s.info.KeyExchange, s.info.Cipher, s.info.MAC = a.KeyExchange, a.Write.Cipher, a.Write.MAC
 	}
 }
 

@@ -199,7 +199,7 @@ func (h *handler) work(ctx context.Context, r *http.Request, in io.Reader, do ac
 	if q.signed, err = h.signed(r, text); err != nil {
 		return h.turnAway(ctx, q.caller, err)
 	}
-	return do.do(h, ctx, q)
+	return do.do(h, transfer.WithActor(ctx, q.caller.name), q)
 }
 
 // turnAway answers a request whose sender is not known.
