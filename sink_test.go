@@ -50,7 +50,11 @@ func (i *inbox) events() []transfer.Event {
 	return slices.Clone(i.taken)
 }
 
-func (i *inbox) count() int { return len(i.events()) }
+func (i *inbox) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.taken)
+}
 
 func (i *inbox) called() int {
 	i.mu.Lock()
@@ -218,7 +222,7 @@ func TestSinkOfManyFiles(t *testing.T) {
 	b.partner = transfertest.NewConnector(b.remote, transfertest.ConnectorOptions{MaxFiles: 200})
 	b.put(files)
 	id := b.start(sendAll(files))
-	require.Eventually(t, func() bool { return in.count() == files+1 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return in.count() == files+1 }, 5*time.Minute, 10*time.Millisecond)
 	requireAllTold(t, b, in.events(), id)
 	b.awaitNothingPending()
 }
