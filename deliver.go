@@ -35,10 +35,10 @@ func (e *engine) deliver(j *job) (err error) {
 		return &Error{Op: "decode request of", Path: f.TransferID, Code: InternalError, Err: err}
 	}
 	j.failIfChanged = d.request.FailIfChanged
-	defer func() { _ = d.remote.close() }()
-	if e.cfg.keepsJournal() {
-		defer func() { j.session = d.remote.features().Session }()
-	}
+	defer func() {
+		j.noteSession(d.remote)
+		_ = d.remote.close()
+	}()
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if f.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from
