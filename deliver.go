@@ -36,10 +36,10 @@ func (e *engine) deliver(j *job) (err error) {
 	if j.rule != nil {
 		d.changes = j.rule.Transforms
 	}
-	defer func() { _ = d.remote.close() }()
-	if e.cfg.keepsJournal() {
-		defer func() { j.session = d.remote.features().Session }()
-	}
+	defer func() {
+		j.noteSession(d.remote)
+		_ = d.remote.close()
+	}()
 	d.from, d.to = e.cfg.Storage, Storage(d.remote)
 	if j.file.Direction == store.Retrieve {
 		d.from, d.to = d.to, d.from

@@ -22,7 +22,7 @@ type job struct {
 	rule    *Rule           // that the file is moved by, or nil
 	probe   int             // the number of the probe that this is: it finds out whether the partner can be reached again
 	taken   time.Time       // when the file was claimed, by our clock
-	session SessionInfo     // of the partner, once an attempt has ended
+	session *SessionInfo    // with the partner, once an attempt has ended
 	told    int64           // the Offset that subscriptions know; only record uses it
 	ctx     context.Context // ends when the file must be let go at once
 	cancel  context.CancelCauseFunc

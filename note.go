@@ -28,7 +28,7 @@ type fileNote struct {
 
 // note returns what the journal shall keep with a change that ends f. One that gives f back ends it if it is to be cancelled.
 // Without sinks and audit trail there is nothing to keep.
-func (c *Config) note(f *store.File, change *store.Change, session SessionInfo) []byte {
+func (c *Config) note(f *store.File, change *store.Change, session *SessionInfo) []byte {
 	if !c.keepsJournal() {
 		return nil
 	}
@@ -40,12 +40,23 @@ func (c *Config) note(f *store.File, change *store.Change, session SessionInfo) 
 		ConnectorID: f.ConnectorID, Partner: f.Partner, RuleName: f.RuleName, FollowID: f.FollowID, Operation: operationOf(f.Direction),
 		SourcePath: f.SourcePath, TargetPath: f.TargetPath, SHA256: hex.EncodeToString(change.SHA256),
 		Code: failure.Code, Detail: failure.Detail, Message: failure.Message, Attempts: f.Attempts, Skipped: change.Skipped, Node: c.Name,
-	}
-	if session != (SessionInfo{}) {
-		n.Session = &session
+		Session: session,
 	}
 	text, _ := json.Marshal(n) // texts and numbers
 	return text
+}
+
+// noteSession keeps how the partner's server was reached, for the audit trail.
+func (j *job) noteSession(s *session) {
+	if s.remote == nil || !s.engine.cfg.Audit {
+		return
+	}
+	_ = guarded(func() error {
+		if info := s.features().Session; info != (SessionInfo{}) {
+			j.session = &info
+		}
+		return nil
+	})
 }
 
 // keepsJournal reports whether anybody reads what the journal keeps.

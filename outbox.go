@@ -120,7 +120,7 @@ func (b *outbox) deliver(ctx context.Context, duty store.Duty) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &delivering{
-		outbox: b, duty: duty, renewed: time.Now(), renewal: time.Now().Add(b.engine.cfg.Lease / 3), known: make(map[int64]bool), lines: make(map[lineKey]*line),
+		outbox: b, duty: duty, renewed: time.Now(), renewal: time.Now().Add(b.engine.cfg.Lease / 3), known: make(map[int64]bool), lines: make(map[lineKey]*line), open: make(map[string]int),
 		results: make(chan result, outboxAtOnce), ends: transferEnds{store: b.engine.store},
 	}
 	_ = json.Unmarshal(duty.State, &d.state) // one that cannot be read counts from zero
@@ -148,6 +148,7 @@ type delivering struct {
 	begun time.Time      // when the stream was read from its beginning
 	known map[int64]bool // by Seq: events that were read and not dropped; true: taken
 
+	open    map[string]int // by transfer: ends of its files that were read and not taken
 	lines   map[lineKey]*line
 	ready   []*line // those whose first event can be delivered, in turns
 	waiting []*line // those that failed, by the time when they are due

@@ -48,7 +48,10 @@ func (d *delivering) concludeTransfer(ctx context.Context, events []store.Event)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	id := events[0].TransferID
-	last, err := d.ends.ended(ctx, id)
+	last, err := false, error(nil)
+	if d.open[id] == 0 {
+		last, err = d.ends.ended(ctx, id)
+	}
 	if last && err == nil {
 		last, err = d.areLast(ctx, id, len(events))
 	}

@@ -69,6 +69,9 @@ func (d *delivering) add(e store.Event) {
 		d.drop(e.Seq)
 		return
 	}
+	if e.Kind == store.FileFinished {
+		d.open[e.TransferID]++
+	}
 	d.enqueue(lineKey{e.TransferID, e.FileID}, e)
 }
 
@@ -214,6 +217,9 @@ func (d *delivering) settle(r result) {
 	case e.Kind == store.FileFinished:
 		d.known[e.Seq] = true
 		d.taken = append(d.taken, e)
+		if d.open[e.TransferID]--; d.open[e.TransferID] == 0 {
+			delete(d.open, e.TransferID)
+		}
 	default:
 		d.drop(e.Seq)
 	}

@@ -123,7 +123,7 @@ func (c *Client) finishReceived(ctx context.Context, connectorID string) error {
 		changes := make([]store.Change, len(claimed))
 		for i := range claimed {
 			changes[i] = receivedChange(&claimed[i])
-			changes[i].Note = c.cfg.note(&claimed[i].File, &changes[i], SessionInfo{})
+			changes[i].Note = c.cfg.note(&claimed[i].File, &changes[i], nil)
 		}
 		if _, err := c.cfg.Store.Update(ctx, changes); err != nil { // a lost lease means that another has finished it
 			return fmt.Errorf("finish: %w", err)

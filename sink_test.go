@@ -50,7 +50,11 @@ func (i *inbox) events() []transfer.Event {
 	return slices.Clone(i.taken)
 }
 
-func (i *inbox) count() int { return len(i.events()) }
+func (i *inbox) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.taken)
+}
 
 func (i *inbox) called() int {
 	i.mu.Lock()
@@ -218,7 +222,7 @@ func TestSinkOfManyFiles(t *testing.T) {
 	b.partner = transfertest.NewConnector(b.remote, transfertest.ConnectorOptions{MaxFiles: 200})
 	b.put(files)
 	id := b.start(sendAll(files))
-	require.Eventually(t, func() bool { return in.count() == files+1 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return in.count() == files+1 }, 5*time.Minute, 10*time.Millisecond)
 	requireAllTold(t, b, in.events(), id)
 	b.awaitNothingPending()
 }
@@ -262,6 +266,65 @@ func TestSinkOverACrash(t *testing.T) {
 	}
 	require.Len(t, told, files+1) // and the transfer, 0
 	require.Equal(t, id, events[0].TransferID)
+}
+
+// TestTheEndOfATransferSurvivesItsNode has the end refused until another node delivers.
+func TestTheEndOfATransferSurvivesItsNode(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		refusing := &inbox{answer: func(_ context.Context, e transfer.Event) error {
+			if e.Type == transfer.EventTransferFinished {
+				return errors.New("not here")
+			}
+			return nil
+		}}
+		b := setup(t, sinks(map[string]transfer.EventSink{"in": refusing}))
+		b.put(3)
+		id := b.start(sendAll(3))
+		refusing.awaits(t, 3)
+		require.NoError(t, b.client.Shutdown(t.Context()))
+		in := &inbox{}
+		b.client = b.newClient(sinks(map[string]transfer.EventSink{"in": in}))
+		require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
+		b.awaitTypes(in, transfer.EventTransferFinished, 1)
+		events := in.events()
+		require.Equal(t, id, events[len(events)-1].TransferID)
+		b.awaitNothingPending()
+	})
+}
+
+// overtaken hides the first event of a stream until later ones were read, as a store may whose writers overtake each other.
+type overtaken struct {
+	store.Store
+
+	mu    sync.Mutex // guards hides
+	hides int        // reads that do not see it
+}
+
+func (l *overtaken) ListEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error) {
+	events, err := l.Store.ListEvents(ctx, q)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(events) > 1 && q.After == 0 && l.hides > 0 {
+		l.hides--
+		return events[1:], err
+	}
+	return events, err
+}
+
+func TestAnEventThatShowsLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t)
+		b.put(5)
+		in := &inbox{}
+		client := b.newClient(sinks(map[string]transfer.EventSink{"in": in}), func(c *transfer.Config) { c.Store = &overtaken{Store: b.store, hides: 1} })
+		require.NoError(t, client.EnsureSinks(t.Context()))
+		id := b.start(sendAll(5))
+		_, err := b.client.Wait(t.Context(), id)
+		require.NoError(t, err)
+		require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+		require.Equal(t, transfer.EventTransferFinished, in.awaits(t, 6)[5].Type)
+		require.NoError(t, client.Shutdown(t.Context()))
+	})
 }
 
 // TestSinkThatRefusesOneFile tells of all others meanwhile, and ends the transfer when that file's event was taken.

@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -55,7 +57,11 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 	require.NoError(t, webhook.Verify(good(), body, []webhook.Secret{other, s}, -1))
 	require.ErrorIs(t, webhook.Verify(good(), body, []webhook.Secret{other}, -1), webhook.ErrSignature)
-	require.ErrorIs(t, webhook.Verify(good(), body, []webhook.Secret{{}}, -1), webhook.ErrSignature)
+	unsigned := good() // as anybody can sign, with an empty key
+	mac := hmac.New(sha256.New, nil)
+	_, _ = mac.Write([]byte("msg_1.1614265330." + string(body)))
+	unsigned.Set(webhook.HeaderSignature, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	require.ErrorIs(t, webhook.Verify(unsigned, body, []webhook.Secret{{}}, -1), webhook.ErrSignature)
 	require.ErrorIs(t, webhook.Verify(good(), append(body, ' '), []webhook.Secret{s}, -1), webhook.ErrSignature)
 	for name, value := range map[string]string{
 		webhook.HeaderID: "msg_2", webhook.HeaderTimestamp: "1614265331", webhook.HeaderSignature: "v1," + base64.StdEncoding.EncodeToString(make([]byte, 32)),
