@@ -65,7 +65,9 @@ type Config struct {
 	MaxPaths int
 
 	// MaxFiles is how many files this node moves at once, over all connectors. Default 64. Each connector has a
-	// limit of its own (ConnectorInfo.MaxFiles), which holds over all nodes.
+	// limit of its own (ConnectorInfo.MaxFiles), which holds over all nodes. Where there are several connectors, one alone
+	// gets half of the places at most, two that are busy a third each, and so on, and the last eighth is for connectors that
+	// have no file moving here: a flood of slow files for one partner does not hold up the others.
 	MaxFiles int
 
 	// WindowSize is how many bytes move as one piece: the unit of acknowledgement, progress and resuming, and on S3
@@ -80,7 +82,7 @@ type Config struct {
 
 	// MemoryBudget bounds the windows of all files of this node together, in bytes, at least one WindowSize.
 	// Default 64 MiB. Buffers are kept for reuse up to this bound. Where there are several connectors, or may be (Protocols), one alone gets
-	// half of it at most, so that a partner that does not move leaves some for the others. On Linux, buffers of 1 MiB and
+	// half of it at most, and one with a rate (Limits.BytesPerSecond) two seconds' worth, two windows at least, so that a partner that does not move leaves some for the others. On Linux, buffers of 1 MiB and
 	// more are outside of Go's heap: GOMEMLIMIT does not count them, and the collector does not let garbage grow as large.
 	// Elsewhere it does, and the process takes up to twice as much.
 	MemoryBudget int64
