@@ -92,11 +92,11 @@ func (d *delivery) discardCrashed() {
 
 // streamer prepares to put the source through the Transforms.
 func (d *delivery) streamer(dst Sink) *streamer {
-	e, share := d.engine, d.job.partner.share
+	e, j, share := d.engine, d.job, d.job.partner.share
 	s := &streamer{
 		origin: d.origins(), transforms: d.changes, dst: dst, window: d.window, inFlight: e.cfg.WindowsPerFile,
-		buffers: share, stop: d.job.stop, moved: d.job.moved,
-		begun: func(ctx context.Context) error { d.job.changed(); return e.awaitRecord(ctx, d.job) },
+		buffers: share, stop: j.stop, moved: j.moved,
+		begun: func(ctx context.Context) error { j.changed(); return e.awaitRecord(ctx, j) }, // not of d, which is on the stack
 	}
 	s.first = min(d.window, d.most()+1)
 	s.piece = min(d.info.Size, e.cfg.WindowSize) // a bundle's size is more than that of its largest file
