@@ -48,19 +48,19 @@ func newKeyring(all openpgp.EntityList) (*keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep keys: %w", err)
 	}
-	k.free.Put(first)
+	k.giveBack(first)
 	return k, nil
 }
 
 // take returns the keys for one file.
 func (k *keyring) take() (openpgp.EntityList, error) {
-	if list, ok := k.free.Get().(openpgp.EntityList); ok {
-		return list, nil
+	if list, ok := k.free.Get().(*openpgp.EntityList); ok {
+		return *list, nil
 	}
 	return openpgp.ReadKeyRing(bytes.NewReader(k.raw))
 }
 
-func (k *keyring) giveBack(list openpgp.EntityList) { k.free.Put(list) }
+func (k *keyring) giveBack(list openpgp.EntityList) { k.free.Put(&list) }
 
 func fingerprint(e *openpgp.Entity) string { return fmt.Sprintf("%X", e.PrimaryKey.Fingerprint) }
 
