@@ -35,6 +35,24 @@ func (p *problems) bundle(in *ruled) {
 		}
 	}
 	p.text("BundleName", in.targetName(in.RemoteDirectoryPath, name), 1, maxPathLength)
+	if in.rule != nil {
+		p.bundledBy(name, in.rule)
+	}
+}
+
+// bundledBy refuses rules with tasks of this package about the one source of a file: a bundle has several, or a file has its
+// name by chance.
+func (p *problems) bundledBy(name string, r *Rule) {
+	refuse := func(chain string, tasks []Task) {
+		for i, t := range tasks {
+			if b, ok := t.(*builtin); ok && b.single {
+				p.add("BundleName", name, "cannot go by a rule with the task %s[%d], %q, which is about one source (use another rule)", chain, i, t.Name())
+			}
+		}
+	}
+	refuse("Before", r.Before)
+	refuse("After", r.After)
+	refuse("OnError", r.OnError)
 }
 
 // bundleOf returns the sources of a bundle, or nil if the request is for none.

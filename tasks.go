@@ -17,6 +17,7 @@ type builtin struct {
 	atTarget bool  // it is about a file that was delivered: there is nothing to do for another
 	ours     side  // the side that must be ours; 0: none
 	once     bool  // it must not run again
+	single   bool  // it is about the one source, which a bundle has not
 	run      func(ctx context.Context, f *TaskFile) error
 }
 
@@ -89,8 +90,8 @@ func Call(name string, repeatable bool, run func(ctx context.Context, f *TaskFil
 // that is another version than was delivered is left, and the file fails with detail SOURCE_CHANGED: nobody has the new
 // one. Partners that hand out a file once are not asked.
 func DeleteSource() Task {
-	return &builtin{name: "delete source", run: func(ctx context.Context, f *TaskFile) error {
-		if err := f.sourceIsSame(ctx); err != nil {
+	return &builtin{name: "delete source", single: true, run: func(ctx context.Context, f *TaskFile) error {
+		if err := f.sourceIsSame(ctx, "delete"); err != nil {
 			return err
 		}
 		return unlessGone(f.Source().RemovePath(ctx, f.SourcePath))
@@ -152,7 +153,7 @@ func (f *TaskFile) mayReadBack(ctx context.Context) error {
 // transfer of its own, once, with the same FollowID and metadata and without a rule, and does not wait for it. That reads
 // the file later: do not move or delete it in the same chain.
 func Forward(connectorID, remoteDirectoryPath string) Task {
-	b := &builtin{name: "forward to " + shorten(connectorID, maxShownValue), run: func(ctx context.Context, f *TaskFile) error {
+	b := &builtin{name: "forward to " + shorten(connectorID, maxShownValue), single: true, run: func(ctx context.Context, f *TaskFile) error {
 		return f.forward(ctx, connectorID, remoteDirectoryPath)
 	}}
 	if !validText(connectorID, 1, maxNameLength) || !validText(remoteDirectoryPath, 0, maxPathLength) {
@@ -181,7 +182,7 @@ func (f *TaskFile) forward(ctx context.Context, connectorID, dir string) error {
 }
 
 // sourceIsSame fails if another version than was delivered is at the source by now.
-func (f *TaskFile) sourceIsSame(ctx context.Context) error {
+func (f *TaskFile) sourceIsSame(ctx context.Context, op string) error {
 	if f.identity == "" {
 		return nil
 	}
@@ -196,7 +197,7 @@ func (f *TaskFile) sourceIsSame(ctx context.Context) error {
 	}
 	defer func() { _ = src.Close() }()
 	if src.Info().Identity() != f.identity {
-		return forGood{&Error{Op: "delete", Path: f.SourcePath, Code: SourceChanged, Err: errors.New("it is not the version that was delivered")}}
+		return forGood{&Error{Op: op, Path: f.SourcePath, Code: SourceChanged, Err: errors.New("it is not the version that was delivered")}}
 	}
 	return nil
 }
