@@ -129,8 +129,9 @@ func (f *flow) targetOf(rel string) string {
 	return path.Join(f.target, parent(rel))
 }
 
-// usable says why a path that was given out cannot be asked for, or "".
-func (f *flow) usable(rel string) string {
+// usable says why what was given out cannot be asked for, or "".
+func (f *flow) usable(e *entry) string {
+	rel := e.rel
 	if why := hostile(rel); why != "" {
 		return why
 	}
@@ -138,7 +139,7 @@ func (f *flow) usable(rel string) string {
 		return "has a backslash, which some servers take for a slash"
 	}
 	longest := max(utf8.RuneCountInString(f.path(rel)), utf8.RuneCountInString(path.Join(f.targetOf(rel), path.Base(rel))))
-	if longest > maxPathLength {
+	if longest > maxPathLength || e.unnamed {
 		return fmt.Sprintf("makes a path of more than %d characters", maxPathLength)
 	}
 	return ""
