@@ -82,7 +82,7 @@ func TestSendFlow(t *testing.T) {
 		}
 		b.put(t, "outbox/readme.txt", []byte("stays"))
 		p := f.outgoing(t, nil) // it only lists
-		f.outlive(t, "TestSendFlowWorker", sendFlowVariable, func() bool {
+		f.outlive(t, 1, "TestSendFlowWorker", sendFlowVariable, func() bool {
 			done, err := p.client.ListTransfers().Status(transfer.StatusDone, transfer.StatusInError).Count(t.Context())
 			require.NoError(t, err)
 			return done >= int64(len(payments))

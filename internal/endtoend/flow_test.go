@@ -42,7 +42,8 @@ type flow struct {
 	Bucket, Drop, Archive, Bank    string
 	Public, Secret                 string // OpenPGP keys of the bank, where it has some
 
-	dir string
+	dir  string
+	wrap func(store.Store) store.Store // nil: it is used as it is
 }
 
 // parts are what a worker works with.
@@ -99,6 +100,9 @@ func (f *flow) assemble(t *testing.T, log *slog.Logger, storage transfer.Storage
 	t.Helper()
 	p := parts{store: crashStore(t, f.dir, f.Database)}
 	t.Cleanup(func() { require.NoError(t, p.store.Close()) })
+	if f.wrap != nil {
+		p.store = f.wrap(p.store)
+	}
 	cfg.Storage, cfg.Store, cfg.Connectors, cfg.Logger = storage, p.store, f.connectors(t), log
 	cfg.Lease, cfg.ProgressInterval, cfg.PollInterval = time.Second, 100*time.Millisecond, 100*time.Millisecond
 	cfg.Retry = transfer.RetryPolicy{MaxAttempts: -1, FirstDelay: 50 * time.Millisecond, MaxDelay: 500 * time.Millisecond}
@@ -242,7 +246,7 @@ func (f *flow) run(t *testing.T) {
 		orders[fmt.Sprintf("orders-%d.csv", i)] = bytes.Repeat([]byte(fmt.Sprintf("%d;an order;3\n", i)), 100_000)
 	}
 	written := f.drop(t, orders)
-	f.outlive(t, "TestFlowWorker", flowWorkerVariable, func() bool { return f.ended(t, p.client) })
+	f.outlive(t, 1, "TestFlowWorker", flowWorkerVariable, func() bool { return f.ended(t, p.client) })
 	<-written
 	deaths, err := os.ReadDir(filepath.Join(f.dir, "deaths"))
 	require.NoError(t, err)
@@ -250,19 +254,30 @@ func (f *flow) run(t *testing.T) {
 	f.requireDone(t, p.client, orders)
 }
 
-// outlive has one worker process after the other do the work until it is done.
-func (f *flow) outlive(t *testing.T, test, variable string, done func() bool) {
+// outlive has so many worker processes at once do the work until it is done: others take the place of those that die.
+func (f *flow) outlive(t *testing.T, n int, test, variable string, done func() bool) {
 	t.Helper()
-	for began := time.Now(); !done(); {
-		require.Less(t, time.Since(began), 3*time.Minute, "the flow comes to no end")
-		worker := startProcess(t, test, variable, f.dir)
-		died := make(chan struct{})
-		go func() { defer close(died); _, _ = worker.Process.Wait() }()
-		require.Eventually(t, func() bool { return closed(died) || done() }, 2*time.Minute, 50*time.Millisecond)
-		if !closed(died) {
-			return
+	deaths := make([]chan struct{}, n)
+	require.Eventually(t, func() bool {
+		if done() {
+			return true
 		}
-	}
+		for i, died := range deaths {
+			if died == nil || closed(died) {
+				deaths[i] = f.start(t, test, variable)
+			}
+		}
+		return false
+	}, 3*time.Minute, 50*time.Millisecond, "the flow comes to no end")
+}
+
+// start starts a worker process and returns what is closed when it has died.
+func (f *flow) start(t *testing.T, test, variable string) (died chan struct{}) {
+	t.Helper()
+	worker := startProcess(t, test, variable, f.dir)
+	died = make(chan struct{})
+	go func() { defer close(died); _, _ = worker.Process.Wait() }()
+	return died
 }
 
 // drop writes packed orders into the drop directory, in two halves, and not at once.
