@@ -33,6 +33,9 @@
 //
 // # Limits
 //
+// While a partner's time window (transfer.Limits.Open) is closed, a run that is due is put off: it is tried again each minute,
+// which counts as no failure.
+//
 // A look comes to 200,000 files and directories; a watch with more reports Truncated. One run starts up to
 // Selection.MaxFiles; plans have up to 5,000 files. The state of a watch takes about 23 bytes in the Store for each file that
 // is there and was started, and is written with each plan and at the end of each run. Paths and the targets made of them have

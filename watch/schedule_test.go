@@ -7,6 +7,8 @@ import (
 
 	"github.com/adhocore/gronx"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed62b9dc43/transfer"
 )
 
 func at(t *testing.T, place, text string) time.Time {
@@ -148,6 +150,7 @@ func TestAppoint(t *testing.T) {
 	nightly, err := newTimetable(Schedule{Cron: "0 2 * * *"})
 	require.NoError(t, err)
 	now := at(t, "UTC", "2026-11-20 02:00:00")
+	closed := &transfer.Error{Op: "connect", Code: transfer.OutsideWindow}
 	for _, test := range []struct {
 		name  string
 		table *timetable
@@ -166,6 +169,9 @@ func TestAppoint(t *testing.T) {
 		{"failed", every, false, 0, outcome{err: errTable, failures: 3}, 4 * time.Minute, appointment{Next: now.Add(4 * time.Minute)}},
 		{"failed often", every, false, 0, outcome{err: errTable, failures: 300}, 15 * time.Minute, appointment{Next: now.Add(15 * time.Minute)}},
 		{"failed at night", nightly, false, 0, outcome{err: errTable, failures: 2}, time.Minute, appointment{now.Add(24 * time.Hour), true}},
+		{"the partner is closed", nightly, false, 0, outcome{err: closed, failures: 9}, time.Minute, appointment{now.Add(24 * time.Hour), true}},
+		{"still closed", nightly, true, time.Hour, outcome{err: closed}, time.Minute, appointment{now.Add(time.Hour), true}},
+		{"closed, and the next run comes soon", every, false, -30 * time.Second, outcome{err: closed, failures: 9}, 30 * time.Second, appointment{Next: now.Add(30 * time.Second)}},
 		{"failed shortly before the next", nightly, true, 20 * time.Second, outcome{err: errTable, failures: 9}, 20 * time.Second, appointment{Next: now.Add(20 * time.Second)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
