@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/store"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
@@ -122,6 +123,24 @@ func TestBundleRefusesRulesWithTasksAboutTheSource(t *testing.T) {
 	in.RuleName = "right"
 	require.NoError(t, b.run(in)[0].Err())
 	require.Equal(t, []string{"all.zip.ok"}, b.remote.Paths())
+}
+
+func TestBundleWhoseRuleIsAnotherOneByNow(t *testing.T) {
+	t.Parallel()
+	queue := store.NewMemory()
+	b := setup(t, func(c *transfer.Config) {
+		c.Store, c.Rules = queue, map[string]transfer.Rule{"r": {After: []transfer.Task{transfer.MoveSource("x")}}}
+	})
+	b.local.WriteFile("a", []byte("x"))
+	b.local.WriteFile("all.zip", []byte("of somebody else"))
+	asks, err := transfer.New(transfer.Config{Storage: b.local, Store: queue, Connectors: map[string]transfer.Connector{"acme": b.partner}, Rules: map[string]transfer.Rule{"r": {}}})
+	require.NoError(t, err)
+	out, err := asks.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a"}, BundleName: "all.zip", RuleName: "r"})
+	require.NoError(t, err)
+	r := b.outcome(out.TransferID)
+	require.Equal(t, transfer.UnsupportedOperationError, r.FailureCode)
+	require.Contains(t, r.FailureMessage, "a bundle has several sources")
+	require.Equal(t, []string{"a", "all.zip"}, b.local.Paths())
 }
 
 func TestBundleIsRepeated(t *testing.T) {

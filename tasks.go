@@ -28,6 +28,9 @@ func (b *builtin) Run(ctx context.Context, f *TaskFile) error {
 	if b.atTarget && !f.Delivered {
 		return nil
 	}
+	if b.single && len(f.job.request.Bundle) > 0 { // the rule was another one when it was started
+		return &Error{Op: b.name, Path: f.SourcePath, Code: UnsupportedOperationError, Err: errors.New("a bundle has several sources")}
+	}
 	if b.ours != 0 && !b.ours.isOurs(f.Direction) {
 		return &Error{Op: b.name, Path: *b.ours.path(f), Code: UnsupportedOperationError, Err: errNotOurs}
 	}

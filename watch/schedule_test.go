@@ -183,6 +183,19 @@ func TestAppoint(t *testing.T) {
 	}
 }
 
+// The Store's clock may be ahead of ours, so that a run begins before its time as we see it: it is not made again then.
+func TestAnEarlyRunIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, schedule := range []Schedule{{Every: 24 * time.Hour}, {Cron: "0 2 * * *"}} {
+		table, err := newTimetable(schedule)
+		require.NoError(t, err)
+		next := at(t, "UTC", "2026-11-20 02:00:00")
+		then, delay := table.appoint(appointment{Next: next}, false, outcome{}, next.Add(-time.Second))
+		require.Equal(t, appointment{Next: next.Add(24 * time.Hour)}, then)
+		require.Equal(t, 24*time.Hour+time.Second, delay)
+	}
+}
+
 func TestJitterIsBounded(t *testing.T) {
 	t.Parallel()
 	table, err := newTimetable(Schedule{Every: time.Minute, Jitter: time.Second})
