@@ -254,7 +254,7 @@ func FuzzNames(f *testing.F) {
 	f.Add("{a,b}/[!x]*", "../a", "{name}.done")
 	f.Add("*", "\xff", "x{name}")
 	f.Fuzz(func(t *testing.T, pattern, name, markerPattern string) {
-		flow := flow{Selection: Selection{ConnectorID: "acme", Direction: store.Send, Directory: "/out", Patterns: []string{pattern}}.withDefaults(), listed: "/out", named: "/out", target: "/in"}
+		flow := flow{Selection: Selection{ConnectorID: "acme", Direction: store.Send, Directory: "/out", Patterns: []string{pattern}}.withDefaults(), listed: "/out", named: "/out", target: "/in", naming: transfer.Rule{}.TargetName}
 		p := &problems{}
 		flow.Selection.check(p.wrong)
 		m, ok := parseMarker(markerPattern)
