@@ -78,6 +78,7 @@ func TestListDirectoryLeavesOutOurUnfinishedDeliveries(t *testing.T) {
 		"in a directory":    {"up/%k", 0, nil, []string{key}},
 		"absolutely":        {"/home/in/%k", 0, []string{key}, []string{key + ".csv"}},
 		"by the key alone":  {"%n.%k", 0, nil, []string{"a.csv." + key}},
+		"by nearly a key":   {"x/../00%k", 0, nil, []string{"00" + key}},
 		"without temporary": {"", sftpx.RenameDirect, nil, []string{".transfer-" + key + ".part"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 func FuzzTempName(f *testing.F) {
 	const key = "0123456789abcdef"
 	for _, target := range []string{"/in/a.csv", "a", "../a", "/a%k", "//a", "a/%n/b", "a\xff", ".transfer-%k.part", "\x00"} {
-		for _, pattern := range []string{".transfer-%k.part", "%n.%k", "../tmp/%k", "/tmp/%n-%k", "%k%%n", "%k/%n"} {
+		for _, pattern := range []string{".transfer-%k.part", "%n.%k", "../tmp/%k", "/tmp/%n-%k", "%k%%n", "%k/%n", "a/../%k", "[\\%k", "\xff%k"} {
 			f.Add(target, pattern, key)
 		}
 	}
@@ -38,8 +38,12 @@ func FuzzTempName(f *testing.F) {
 			require.Equal(t, path.Dir(target), path.Dir(temp))
 			require.Greater(t, len(path.Base(temp)), 2)
 		}
+		if c.temporary = c.cfg.temporaries(); c.temporary != nil {
+			require.True(t, c.isOurs(path.Dir(temp), path.Base(temp)), "%q by %s", temp, c.temporary)
+		}
 		c.cfg.RenameMode = RenameDirect
 		require.Equal(t, target, c.tempName(target, key))
+		require.Nil(t, c.cfg.temporaries())
 	})
 }
 

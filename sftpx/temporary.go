@@ -4,21 +4,22 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // temporaries returns what recognizes our own unfinished deliveries by their paths, or nil where nobody can: with
-// RenameDirect, and where TempName says nothing but the key.
+// RenameDirect, and where TempName says nothing that could not be part of a key.
 func (c *Config) temporaries() *regexp.Regexp {
-	pattern := c.TempName
-	if c.RenameMode == RenameDirect || strings.Trim(strings.NewReplacer("%k", "", "%n", "").Replace(pattern), "./") == "" {
-		return nil
-	}
-	anywhere := "^"
-	if pattern = path.Clean(pattern); !path.IsAbs(pattern) {
+	pattern, anywhere := path.Clean(c.TempName), "^"
+	if !path.IsAbs(pattern) {
 		anywhere = "(?:^|/)"
 		for strings.HasPrefix(pattern, "../") {
 			pattern = pattern[len("../"):]
 		}
+	}
+	text := strings.Trim(strings.NewReplacer("%k", "", "%n", "").Replace(pattern), "./0123456789abcdef")
+	if c.RenameMode == RenameDirect || text == "" || !utf8.ValidString(pattern) {
+		return nil
 	}
 	return regexp.MustCompile(anywhere + strings.NewReplacer("%k", "[0-9a-f]{16,64}", "%n", "[^/]+").Replace(regexp.QuoteMeta(pattern)) + "$")
 }
