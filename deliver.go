@@ -317,6 +317,7 @@ func (d *delivery) commit(dst Sink, sum [sha256.Size]byte) (err error) {
 	err = dst.Commit(ctx, sum)
 	if _, is := outstanding(err); is {
 		j.handedOver(sum[:])
+		d.enterLedger()
 	}
 	return atStep(stepCommit, err)
 }

@@ -106,7 +106,7 @@ func (d *delivery) askLedger() (skip bool, err error) {
 	}
 	d.before = &found[0]
 	switch {
-	case !d.info.versioned() || d.before.Identity != d.identity:
+	case !d.info.versioned() || d.before.Identity != d.info.Identity():
 		return false, nil
 	case policy == LedgerFail:
 		return false, stepError{stepLedger, &Error{Op: "look up", Path: f.SourcePath, Code: AlreadyTransferred,
@@ -137,7 +137,7 @@ func (d *delivery) enterLedger() {
 func (d *delivery) ledgerEntry(sum []byte) *store.LedgerEntry {
 	f := &d.job.file.File
 	return &store.LedgerEntry{
-		Scope: LedgerScope(f.ConnectorID, f.Direction), Path: f.SourcePath, Identity: d.identity, Size: d.info.Size, SHA256: bytes.Clone(sum),
+		Scope: LedgerScope(f.ConnectorID, f.Direction), Path: f.SourcePath, Identity: d.info.Identity(), Size: d.info.Size, SHA256: bytes.Clone(sum),
 	}
 }
 

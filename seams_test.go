@@ -1,0 +1,120 @@
+package transfer_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/store"
+	"github.com/seed62b9dc43/transfer/transfertest"
+)
+
+// The ledger knows a file that is changed on its way by the version of its source.
+func TestLedgerOfAChangedFile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, TargetDirectory: "in", Transforms: []transfer.Transform{transfer.Gzip(0)}}))
+		id, data := b.sendByRule(2500)
+		r := b.wait(id)
+		require.NoError(t, r.Err())
+		require.False(t, r.Skipped)
+		entries, err := b.store.LookUp(t.Context(), transfer.LedgerScope("acme", store.Send), []string{"a.bin"})
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+		require.EqualValues(t, len(data), entries[0].Size)
+		id = b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}})
+		require.True(t, b.wait(id).Skipped)
+	})
+}
+
+// A file whose receipt comes later enters the ledger with that.
+func TestLedgerOfAFileWithAReceipt(t *testing.T) {
+	for name, rule := range map[string]transfer.Rule{
+		"plain":       {},
+		"with a task": {After: []transfer.Task{transfer.Call("a0", true, failingOnce(transfer.ConnectionLost))}},
+		"changed":     {Transforms: []transfer.Transform{transfer.Gzip(0)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				partner := &confirming{word: transfer.Outstanding{Again: time.Hour}}
+				rule.Ledger = transfer.LedgerSkip
+				b := setup(t, withRule(rule), func(c *transfer.Config) {
+					partner.Connector = c.Connectors["acme"]
+					c.Connectors["acme"] = partner
+				})
+				id, data := b.sendByRule(2500)
+				time.Sleep(5*time.Hour + time.Minute)
+				require.Equal(t, store.Waiting, b.results(id)[0].State)
+				partner.say(nil)
+				r := b.wait(id)
+				require.NoError(t, r.Err())
+				entries, err := b.store.LookUp(t.Context(), transfer.LedgerScope("acme", store.Send), []string{"a.bin"})
+				require.NoError(t, err)
+				require.Len(t, entries, 1)
+				require.EqualValues(t, len(data), entries[0].Size)
+				require.NotEmpty(t, entries[0].SHA256)
+				id = b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in"})
+				require.True(t, b.wait(id).Skipped)
+				require.Len(t, partner.sent, 1)
+			})
+		})
+	}
+}
+
+// A file that is held back in the moment in which somebody pauses it leaves nothing behind.
+func TestAFileThatIsHeldBackWhileItIsPausedLeavesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t)
+		b.local.WriteFile("a.bin", content(1, 2500))
+		require.False(t, b.ledgered(transfer.LedgerSkipContent).Skipped)
+		time.Sleep(time.Minute)
+		b.local.WriteFile("a.bin", content(1, 2500)) // another version
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Times: -1, Delay: 300 * time.Millisecond})
+		id := b.start(transfer.StartFileTransferInput{SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in", Ledger: transfer.LedgerSkipContent})
+		time.Sleep(100 * time.Millisecond) // the last windows are on their way
+		_, err := pause(b.client, t.Context(), &transfer.ControlInput{TransferID: id})
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.Equal(t, store.Done, b.row(id).State)
+		require.True(t, b.row(id).Skipped)
+		require.Empty(t, b.remote.Partials())
+	})
+}
+
+// A task that must not run twice comes to its end although the node stops and its partner is slow.
+func TestATaskThatRunsOnceIsNotStoppedByARate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		read := func(ctx context.Context, f *transfer.TaskFile) error {
+			src, err := f.Target().Open(ctx, f.TargetPath)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = src.Close() }()
+			return src.ReadWindow(ctx, make([]byte, src.Info().Size), 0)
+		}
+		b := setupLimited(t, 1000, transfer.Limits{BytesPerSecond: 1000}, withRule(transfer.Rule{After: []transfer.Task{transfer.Call("read", false, read)}}))
+		id, _ := b.sendByRule(10_000)
+		time.Sleep(12 * time.Second)
+		require.Equal(t, transfer.StepPostTask, b.record(id).GlobalStep)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, b.client.Shutdown(ctx))
+		require.Equal(t, store.Done, b.row(id).State, "%v", b.row(id).FailureMessage)
+	})
+}
+
+// A node that stops during the last before-task does not begin to move the file.
+func TestANodeThatStopsInABeforeTaskDoesNotConnect(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, withRule(transfer.Rule{Before: []transfer.Task{transfer.Call("b0", false, taking(10*time.Second))}}))
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Times: -1, Delay: time.Hour})
+		id, _ := b.sendByRule(500)
+		time.Sleep(5 * time.Second)
+		begun := time.Now()
+		require.NoError(t, b.client.Shutdown(t.Context()))
+		require.Less(t, time.Since(begun), time.Minute) // of the bubble's clock
+		require.Equal(t, store.Interrupted, b.row(id).State)
+	})
+}
