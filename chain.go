@@ -91,7 +91,7 @@ func (e *engine) perform(j *job) error {
 	if r == nil {
 		return e.deliver(j)
 	}
-	if j.chain.Phase < store.PhaseData && len(r.Before) > 0 {
+	if j.chain.Phase < store.PhaseData && (len(r.Before) > 0 || j.chain.Phase == store.PhaseBefore) { // the rule may have had some
 		if err := e.runTasks(j, store.PhaseBefore, r.Before); err != nil {
 			return err
 		}
@@ -102,6 +102,9 @@ func (e *engine) perform(j *job) error {
 		}
 	}
 	if !j.chain.delivered() {
+		if isClosed(j.stop) { // while a task ran
+			return errStopped
+		}
 		if err := e.deliver(j); err != nil {
 			return err
 		}
@@ -151,7 +154,7 @@ func (e *engine) runTask(j *job, t Task) error {
 			return err
 		}
 	}
-	f := e.newTaskFile(j, repeated)
+	f := e.newTaskFile(j, t, repeated)
 	after, err := j.chain, e.doTask(j, t, f)
 	if err == nil {
 		err = after.take(f)
