@@ -44,8 +44,8 @@ func LedgerScope(connectorID string, d store.Direction) string {
 // ForgetTransferredInput names files that the ledger shall no longer know.
 type ForgetTransferredInput struct {
 	ConnectorID       string   // required; the connector need not exist any more
-	SendFilePaths     []string // as in the requests that sent them
-	RetrieveFilePaths []string // as in the requests that retrieved them
+	SendFilePaths     []string // as in the results of those that were sent (FilePath)
+	RetrieveFilePaths []string // as in the results of those that were retrieved
 }
 
 // ForgetTransferred lets files be transferred again that a LedgerPolicy would hold back. Paths that the ledger does not know

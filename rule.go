@@ -39,7 +39,7 @@ type Rule struct {
 	//
 	// Before runs before anything of the file is moved, once. After runs when it was published and verified: from then
 	// on it is never moved again, and it is COMPLETED with the last task. A file that was not moved because of
-	// OverwriteSkip has none. A task that fails for good fails the file, although it is at its target. What a user
+	// OverwriteSkip or the Ledger has none. A task that fails for good fails the file, although it is at its target. What a user
 	// cancels then stays there.
 	//
 	// OnError runs when the file is about to fail for good (not when it is paused or cancelled), while it is still

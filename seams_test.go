@@ -118,3 +118,26 @@ func TestANodeThatStopsInABeforeTaskDoesNotConnect(t *testing.T) {
 		require.Equal(t, store.Interrupted, b.row(id).State)
 	})
 }
+
+// Tasks about the source cannot be meant for a bundle, and do nothing to a file that has its name.
+func TestABundleIsNotMovedByARuleWithTasksAboutTheSource(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, withRule(transfer.Rule{Before: []transfer.Task{transfer.MakeTargetDirectory()}, After: []transfer.Task{transfer.DeleteSource()}}))
+		b.local.WriteFile("a", content(1, 10))
+		b.local.WriteFile("all.zip", content(2, 10))
+		_, err := b.client.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", RuleName: "r", SendFilePaths: []string{"a"}, BundleName: "all.zip"})
+		require.ErrorContains(t, err, `BundleName "all.zip" cannot go by a rule whose task After[0], "delete source", is about the source`)
+	})
+}
+
+// A bundle of files of which nobody can tell the version is never known to the ledger.
+func TestLedgerOfABundleWithoutVersions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, func(c *transfer.Config) { c.Storage = unversioned{c.Storage} })
+		b.local.WriteFile("a", content(1, 10))
+		in := transfer.StartFileTransferInput{SendFilePaths: []string{"a"}, BundleName: "all.zip", Ledger: transfer.LedgerSkip}
+		require.False(t, b.run(in)[0].Skipped)
+		b.local.WriteFile("a", content(2, 10))
+		require.False(t, b.run(in)[0].Skipped)
+	})
+}
