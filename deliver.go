@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -316,7 +317,7 @@ func (d *delivery) commit(dst Sink, sum [sha256.Size]byte) (err error) {
 	}
 	err = dst.Commit(ctx, sum)
 	if _, is := outstanding(err); is {
-		j.handedOver(sum[:])
+		j.handedOver(bytes.Clone(sum[:])) // which leaves sum on the stack
 		d.enterLedger()
 	}
 	return atStep(stepCommit, err)

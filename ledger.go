@@ -24,8 +24,9 @@ const (
 	LedgerSkip   LedgerPolicy = "SKIP"   // the file is COMPLETED without moving it; its result says Skipped
 	LedgerResend LedgerPolicy = "RESEND" // it is transferred again, and the ledger written
 	LedgerFail   LedgerPolicy = "FAIL"   // it fails with WRITE_FILE_ERROR, detail ALREADY_TRANSFERRED
-	// LedgerSkipContent is LedgerSkip, and a new version with the content of the one before (by SHA-256) is read but not
-	// published either.
+	// LedgerSkipContent is LedgerSkip, and a new version with the content of the one before is read but not published
+	// either. What counts is the SHA-256 of what would be delivered: a Transform that makes other bytes each time, or keeps
+	// the source's time (Zip), finds no equals.
 	LedgerSkipContent LedgerPolicy = "SKIP_CONTENT"
 )
 

@@ -42,7 +42,7 @@ func awsStatus(f *store.File) TransferTableStatus {
 
 // ConnectorFileTransferResult tells how one file of a transfer goes.
 type ConnectorFileTransferResult struct {
-	FilePath       string // as given in the request
+	FilePath       string // as given in the request, below the rule's SourceDirectory if there is one
 	StatusCode     TransferTableStatus
 	FailureCode    Code   // of the last attempt that failed; while IN_PROGRESS another one follows
 	FailureMessage string // host, path, phase and cause

@@ -2,8 +2,10 @@ package transfer_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -140,4 +142,47 @@ func TestLedgerOfABundleWithoutVersions(t *testing.T) {
 		b.local.WriteFile("a", content(2, 10))
 		require.False(t, b.run(in)[0].Skipped)
 	})
+}
+
+// What an S3 server calls a version goes into the ledger and comes back, whatever bytes it is made of.
+func TestLedgerOfAFileWithAStrangeVersion(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip}), func(c *transfer.Config) {
+			c.Storage = tagged{c.Storage, strings.Repeat("\xff\x00", 5000)}
+		})
+		id, _ := b.sendByRule(2500)
+		require.False(t, b.wait(id).Skipped)
+		entries, err := b.store.LookUp(t.Context(), transfer.LedgerScope("acme", store.Send), []string{"a.bin"})
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+		require.True(t, utf8.ValidString(entries[0].Identity) && !strings.Contains(entries[0].Identity, "\x00"))
+		require.Less(t, len(entries[0].Identity), 261)
+		id = b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in"})
+		require.True(t, b.wait(id).Skipped)
+	})
+}
+
+// tagged is a storage with one ETag for all versions.
+type tagged struct {
+	transfer.Storage
+	etag string
+}
+
+type taggedSource struct {
+	transfer.Source
+	etag string
+}
+
+func (s tagged) Open(ctx context.Context, path string) (transfer.Source, error) {
+	src, err := s.Storage.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return taggedSource{src, s.etag}, nil
+}
+
+func (s taggedSource) Info() transfer.FileInfo {
+	info := s.Source.Info()
+	info.ETag = s.etag
+	return info
 }
