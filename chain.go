@@ -240,6 +240,11 @@ func (e *engine) fail(j *job, f store.Failure) {
 			j.finish(store.Interrupted, f)
 			return
 		}
+		if CodeOf(err) == OutsideWindow { // its task waits for that
+			j.failed(e.again(j, err))
+			j.finish(store.Waiting, f)
+			return
+		}
 		if err != nil {
 			e.cfg.Logger.Warn("error-tasks ended early", "file", j.file.ID, "transfer", j.file.TransferID, "rule", j.file.RuleName, "error", err)
 			f.Message = printable(shorten(f.Message, maxMessage*2/3) + "; then " + reason(err, "", ""))

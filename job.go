@@ -69,6 +69,7 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.moving, j.halt = context.WithCancelCause(j.ctx)
 	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted
+	j.progress.Skipped = false // an attempt that died at its end may have written that
 	c := parseCheckpoint(f.Checkpoint)
 	j.taken, j.past, j.entry = leased, c.history, c.Enter
 	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published

@@ -44,7 +44,7 @@ type Rule struct {
 	//
 	// OnError runs when the file is about to fail for good (not when it is paused or cancelled), while it is still
 	// IN_PROGRESS. The first of its tasks that fails, in whatever way, ends it; the message says so, and why the file
-	// failed stays what it is.
+	// failed stays what it is. One that the partner's closed window (Limits.Open) keeps from it waits for that to open.
 	//
 	// A chain is kept by the number of its next task: take files to their end, or give the rule another name, before
 	// you put tasks in front of others. A task whose name is not that which was cut off is not run in its place.

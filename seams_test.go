@@ -186,3 +186,26 @@ func (s taggedSource) Info() transfer.FileInfo {
 	info.ETag = s.etag
 	return info
 }
+
+// Error-tasks at a partner whose window has closed meanwhile wait until it opens.
+func TestErrorTasksWaitForTheWindow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var d diary
+		makes := func(ctx context.Context, f *transfer.TaskFile) error { return f.Target().MakeDirectory(ctx, "failed") }
+		b := setupLimited(t, 1000, transfer.Limits{Open: []transfer.TimeWindow{{From: "00:00", To: "01:00"}}}, withRule(transfer.Rule{
+			Before:  []transfer.Task{d.task("b0", failing(transfer.PermissionDenied))},
+			OnError: []transfer.Task{d.task("e0", taking(2*time.Hour)), d.once("e1", makes), d.task("e2")},
+		}), forDays)
+		contacts := b.contacts()
+		id, _ := b.sendByRule(500)
+		time.Sleep(3 * time.Hour)
+		require.Equal(t, store.Waiting, b.row(id).State)
+		b.await(id)
+		r := b.row(id)
+		require.Equal(t, store.Failed, r.State)
+		require.Equal(t, `task Before[0], "b0": PERMISSION_DENIED`, r.FailureMessage)
+		require.Equal(t, []string{"b0", "e0", "e1", "e1", "e2"}, d.read())
+		require.Len(t, contacts(), 1)
+		require.Zero(t, contacts()[0].Hour())
+	})
+}
