@@ -209,3 +209,41 @@ func TestErrorTasksWaitForTheWindow(t *testing.T) {
 		require.Zero(t, contacts()[0].Hour())
 	})
 }
+
+// halfMoving is a storage that copies to move, as S3 does, and dies the first time before it removes.
+type halfMoving struct {
+	*transfertest.Storage
+	files *transfer.Memory
+	moves int
+}
+
+func (s *halfMoving) MovePath(ctx context.Context, from, to string) error {
+	if s.moves++; s.moves > 1 {
+		return s.Storage.MovePath(ctx, from, to)
+	}
+	data, err := s.files.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	s.files.WriteFile(to, data)
+	return transfer.ConnectionLost
+}
+
+func TestAMoveThatWasCutOffBetweenCopyAndRemoval(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		half := &halfMoving{}
+		b := setup(t, withRule(transfer.Rule{After: []transfer.Task{transfer.MoveSource("archive")}}), func(c *transfer.Config) {
+			half.Storage = c.Storage.(*transfertest.Storage)
+			c.Storage = half
+		})
+		half.files = b.local
+		id, data := b.sendByRule(2500)
+		r := b.wait(id)
+		require.NoError(t, r.Err())
+		require.Equal(t, 2, half.moves)
+		require.Equal(t, []string{"archive/a.bin"}, b.local.Paths())
+		got, err := b.local.ReadFile("archive/a.bin")
+		require.NoError(t, err)
+		require.Equal(t, data, got)
+	})
+}
