@@ -27,7 +27,8 @@ type chainState struct {
 	Content  *taskContent `json:"content,omitempty"`  // of the target, if a task has changed it
 	Failed   *chainFailed `json:"failed,omitempty"`   // while error-tasks run
 
-	Enter *store.LedgerEntry `json:"enter,omitempty"` // for the ledger, once the file is Done
+	Enter   *store.LedgerEntry `json:"enter,omitempty"`   // for the ledger, once the file is Done
+	Session *SessionInfo       `json:"session,omitempty"` // in which it was delivered, for the audit trail
 }
 
 // taskContent is what a task has made of what was delivered.
@@ -303,7 +304,7 @@ func (j *job) enterAfter() {
 	if identity == "" && j.last != nil {
 		identity = sourceIdentity(j.last.Identity) // of the one that was handed over
 	}
-	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity, Enter: j.entry})
+	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity, Enter: j.entry, Session: j.session})
 	j.progress.Checkpoint, j.sink, j.publish, j.unsure = nil, nil, false, false
 	j.passed = true
 }

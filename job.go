@@ -23,7 +23,7 @@ type job struct {
 	rule    *Rule           // that the file is moved by, or nil
 	probe   int             // the number of the probe that this is: it finds out whether the partner can be reached again
 	taken   time.Time       // when the file was claimed, by our clock
-	session *SessionInfo    // with the partner, once an attempt has ended
+	session *SessionInfo    // with the partner, once the delivery has ended
 	told    int64           // the Offset that subscriptions know; only record uses it
 	ctx     context.Context // ends when the file must be let go at once
 	cancel  context.CancelCauseFunc
@@ -76,7 +76,7 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	if c.Chain != nil {
 		j.chain = *c.Chain
 		j.chain.Task = max(0, j.chain.Task)
-		j.entry = cmp.Or(j.chain.Enter, j.entry)
+		j.entry, j.session = cmp.Or(j.chain.Enter, j.entry), j.chain.Session
 		j.progress.Phase, j.progress.Task = j.chain.Phase, j.chain.Task
 		j.unsure = j.unsure && j.chain.Phase != store.PhaseBefore // nothing was moved yet
 	}

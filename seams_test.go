@@ -247,3 +247,19 @@ func TestAMoveThatWasCutOffBetweenCopyAndRemoval(t *testing.T) {
 		require.Equal(t, data, got)
 	})
 }
+
+// The audit trail says how the partner was reached that the file was delivered to, whichever attempt ends its tasks.
+func TestAuditTrailOfAFileWithTasks(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		session := transfer.SessionInfo{Protocol: "sftp", HostKey: "SHA256:abc"}
+		b := setup(t, audited, withRule(transfer.Rule{After: []transfer.Task{transfer.Call("a0", true, failingOnce(transfer.ConnectionLost))}}), func(c *transfer.Config) {
+			c.Connectors["acme"] = transfertest.NewConnector(nil, transfertest.ConnectorOptions{Features: transfer.Features{Session: session}})
+		})
+		id, _ := b.sendByRule(500)
+		r := b.wait(id)
+		require.Equal(t, 2, r.Attempts)
+		trail := b.trail(transfer.AuditQuery{FileID: r.FileID})
+		require.Len(t, trail, 1)
+		require.Equal(t, session, trail[0].File.Session)
+	})
+}
