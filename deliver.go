@@ -61,8 +61,7 @@ func (e *engine) deliver(j *job) (err error) {
 	if skip, err := d.askLedger(); err != nil {
 		return err
 	} else if skip {
-		j.skipped()
-		return nil
+		return d.leaveOut()
 	}
 	if err := d.remote.connect(j.moving); err != nil {
 		return err

@@ -116,6 +116,18 @@ func (d *delivery) askLedger() (skip bool, err error) {
 	return true, nil
 }
 
+// leaveOut ends a delivery before it begins. Where an earlier attempt has left something at the partner, that must be within
+// reach: nobody sweeps after a file that is Done.
+func (d *delivery) leaveOut() error {
+	if d.job.last != nil {
+		if err := d.remote.connect(d.job.moving); err != nil {
+			return err
+		}
+	}
+	d.job.skipped()
+	return nil
+}
+
 // sameContent fails where the content that has arrived was published before, and the policy is to leave it.
 func (d *delivery) sameContent(sum [sha256.Size]byte) error {
 	if d.before == nil || d.ledgerPolicy() != LedgerSkipContent || !bytes.Equal(d.before.SHA256, sum[:]) {

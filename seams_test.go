@@ -263,3 +263,24 @@ func TestAuditTrailOfAFileWithTasks(t *testing.T) {
 		require.Equal(t, session, trail[0].File.Session)
 	})
 }
+
+// A file that another row has delivered while it was paused is held back, and what it had begun is removed.
+func TestAResumedFileThatIsHeldBackLeavesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, TargetDirectory: "in"}))
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Err: transfer.ConnectionLost, Delay: time.Second})
+		id, _ := b.sendByRule(25_000)
+		time.Sleep(100 * time.Millisecond)
+		_, err := pause(b.client, t.Context(), &transfer.ControlInput{TransferID: id})
+		require.NoError(t, err)
+		time.Sleep(3 * time.Second)
+		require.Equal(t, store.Paused, b.row(id).State)
+		require.NotEmpty(t, b.remote.Partials())
+		require.NoError(t, b.wait(b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}})).Err())
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Nth: 1, Err: transfer.ConnectTimeout})
+		_, err = resume(b.client, t.Context(), &transfer.ControlInput{TransferID: id})
+		require.NoError(t, err)
+		require.True(t, b.wait(id).Skipped)
+		require.Empty(t, b.remote.Partials())
+	})
+}
