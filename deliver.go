@@ -71,7 +71,7 @@ func (e *engine) deliver(j *job) (err error) {
 		j.skipped()
 		return nil
 	}
-	if err == nil {
+	if err == nil || j.isThere() { // it may be cancelled too late
 		d.enterLedger()
 	}
 	return err

@@ -284,3 +284,18 @@ func TestAResumedFileThatIsHeldBackLeavesNothing(t *testing.T) {
 		require.Empty(t, b.remote.Partials())
 	})
 }
+
+// A file that is cancelled too late, while it is read back, is COMPLETED, and the ledger knows it.
+func TestLedgerOfAFileThatIsCancelledTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, Verify: transfer.VerifyReadBack}))
+		b.partner.Inject(transfertest.Rule{Op: transfertest.OpOpen, Times: -1, Delay: 2 * time.Second})
+		id, _ := b.sendByRule(2500)
+		time.Sleep(time.Second)
+		_, err := cancel(b.client, t.Context(), &transfer.ControlInput{TransferID: id})
+		require.NoError(t, err)
+		require.Equal(t, store.Done, b.wait(id).State)
+		id = b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in"})
+		require.True(t, b.wait(id).Skipped)
+	})
+}
