@@ -15,7 +15,8 @@ type AuditAction string
 
 // Actions of the audit trail. All but AuditFileFinished are noted before they are done: what was asked, not what came of
 // it. One that was refused, or failed, may be noted all the same; so may a repetition with a ClientToken, under a TransferID
-// that nothing has.
+// that nothing has. What only reads is not noted (lists, descriptions, TestConnection, ListDirectory), nor is what a
+// Client does by itself, as Config says.
 const (
 	AuditFileFinished    AuditAction = "FILE_FINISHED" // what became of a file
 	AuditStartTransfer   AuditAction = "START_FILE_TRANSFER"
@@ -29,6 +30,9 @@ const (
 	AuditRemoteList      AuditAction = "REMOTE_LIST"
 	AuditRemoteDelete    AuditAction = "REMOTE_DELETE"
 	AuditRemoteMove      AuditAction = "REMOTE_MOVE"
+	AuditForget          AuditAction = "FORGET_TRANSFERRED"
+	AuditPurge           AuditAction = "PURGE"
+	AuditRemoveSink      AuditAction = "REMOVE_SINK"
 )
 
 // auditStream is the stream of the audit trail.
@@ -80,7 +84,8 @@ type AuditAsked struct {
 	FollowID    string          `json:"followId,omitempty"`
 	ClientToken string          `json:"clientToken,omitempty"`
 	OperationID string          `json:"operationId,omitempty"` // of a listing, a removal or a move
-	Query       string          `json:"query,omitempty"`       // whose files were meant
+	Query       string          `json:"query,omitempty"`       // whose files were meant; of a purge, how old
+	Sink        string          `json:"sink,omitempty"`        // name of one that was removed
 	RetryOf     string          `json:"retryOf,omitempty"`     // TransferID of the files that the new transfer repeats
 	Definition  json.RawMessage `json:"definition,omitempty"`  // of the connector, or what changes in it
 }
@@ -125,9 +130,21 @@ func (c *Client) auditStart(ctx context.Context, in *StartFileTransferInput, tra
 	if len(in.SendFilePaths) == 0 {
 		asked.Operation, asked.Paths, asked.Directory = operationRetrieve, in.RetrieveFilePaths, in.LocalDirectoryPath
 	}
-	asked.Files = len(asked.Paths)
-	asked.Paths = asked.Paths[:min(len(asked.Paths), maxAuditPaths)]
+	asked.bound()
 	return c.audit(ctx, AuditStartTransfer, asked, store.Event{TransferID: transferID})
+}
+
+// bound counts the paths and keeps the first.
+func (a *AuditAsked) bound() {
+	a.Files = len(a.Paths)
+	a.Paths = a.Paths[:min(len(a.Paths), maxAuditPaths)]
+}
+
+// auditForget notes that the ledger is about to forget files of one direction.
+func (c *Client) auditForget(ctx context.Context, connectorID string, d store.Direction, paths []string) error {
+	asked := AuditAsked{ConnectorID: connectorID, Operation: operationOf(d), Paths: paths}
+	asked.bound()
+	return c.audit(ctx, AuditForget, asked)
 }
 
 // auditFiles notes that files are about to be controlled or repeated: for each that is named there is a record.
