@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -72,7 +74,7 @@ type actNote struct {
 }
 
 // AuditAsked is what was asked for, as far as it fits: of paths the first 100. Fields that the action has no use for
-// are empty. Headers and metadata are not kept.
+// are empty. Headers and metadata are not kept, but for the keys that a query has asked for.
 type AuditAsked struct {
 	ConnectorID string          `json:"connectorId,omitempty"`
 	Operation   string          `json:"operation,omitempty"` // of a transfer: "SEND" or "RETRIEVE"
@@ -196,6 +198,9 @@ func describeQuery(q *store.Query) string {
 	delete(fields, "After")
 	if q.States != nil {
 		fields["States"] = fmt.Sprint(q.States)
+	}
+	if q.Metadata != nil {
+		fields["Metadata"] = slices.Sorted(maps.Keys(q.Metadata))
 	}
 	text, _ = json.Marshal(fields)
 	return truncate(string(text), maxAuditQuery)

@@ -95,7 +95,7 @@ func TestAuditTrailOfActs(t *testing.T) {
 		b.put(1)
 		ctx := transfer.WithActor(t.Context(), strings.Repeat("ä", 300))
 		ask := sendAll(1)
-		ask.ConnectorID, ask.StartAt = "acme", time.Now().Add(time.Hour)
+		ask.ConnectorID, ask.StartAt, ask.Metadata = "acme", time.Now().Add(time.Hour), map[string]string{"k": "secret"}
 		out, err := b.client.StartFileTransfer(ctx, &ask)
 		require.NoError(t, err)
 		id := b.results(out.TransferID)[0].FileID
@@ -103,7 +103,7 @@ func TestAuditTrailOfActs(t *testing.T) {
 		require.NoError(t, err)
 		_, err = b.client.ResumeTransfer(ctx, &transfer.ControlInput{FileIDs: []int64{id}})
 		require.NoError(t, err)
-		q := b.client.ListTransfers().Transfer(out.TransferID).Status(transfer.StatusToSubmit)
+		q := b.client.ListTransfers().Transfer(out.TransferID).Status(transfer.StatusToSubmit).Metadata("k", "secret")
 		_, err = b.client.CancelTransfer(ctx, &transfer.ControlInput{Files: &q})
 		require.NoError(t, err)
 		again, err := b.client.RetryTransfer(ctx, &transfer.RetryTransferInput{FileIDs: []int64{id}, ClientToken: "once"})
@@ -131,7 +131,7 @@ func TestAuditTrailOfActs(t *testing.T) {
 		}
 		require.Equal(t, out.TransferID, records[1].TransferID)
 		require.Equal(t, id, records[2].FileID)
-		require.JSONEq(t, `{"TransferID":"`+out.TransferID+`","States":"[Queued Waiting]"}`, records[3].Asked.Query)
+		require.JSONEq(t, `{"TransferID":"`+out.TransferID+`","States":"[Queued Waiting]","Metadata":["k"]}`, records[3].Asked.Query)
 		require.Equal(t, transfer.Code("CANCELLED"), records[4].File.FailureCode)
 		require.Equal(t, "once", records[5].Asked.ClientToken)
 		require.Equal(t, again.Transfers[0].TransferID, records[6].TransferID)
