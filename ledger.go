@@ -62,6 +62,8 @@ func (c *Client) ForgetTransferred(ctx context.Context, in *ForgetTransferredInp
 	if len(in.SendFilePaths)+len(in.RetrieveFilePaths) == 0 {
 		p.add("SendFilePaths", "", "and RetrieveFilePaths are both empty (give one of them)")
 	}
+	p.named("SendFilePaths", in.SendFilePaths, c.cfg.MaxPaths)
+	p.named("RetrieveFilePaths", in.RetrieveFilePaths, c.cfg.MaxPaths)
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -72,11 +74,25 @@ func (c *Client) ForgetTransferred(ctx context.Context, in *ForgetTransferredInp
 		if len(part.paths) == 0 {
 			continue
 		}
+		if err := c.auditForget(ctx, in.ConnectorID, part.direction, part.paths); err != nil {
+			return err
+		}
 		if err := c.cfg.Store.Forget(ctx, LedgerScope(in.ConnectorID, part.direction), part.paths); err != nil {
 			return storeFailure("forget transferred files", err)
 		}
 	}
 	return nil
+}
+
+// named checks paths that need not name anything.
+func (p *problems) named(name string, paths []string, limit int) {
+	if limit > 0 && len(paths) > limit {
+		p.add(name, "", "has %d paths, more than Config.MaxPaths, %d (split the request)", len(paths), limit)
+		return
+	}
+	for i, path := range paths {
+		p.text(fmt.Sprintf("%s[%d]", name, i), path, 1, maxPathLength)
+	}
 }
 
 // errSameContent ends a delivery whose content is there already.
