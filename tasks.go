@@ -28,6 +28,9 @@ func (b *builtin) Run(ctx context.Context, f *TaskFile) error {
 	if b.atTarget && !f.Delivered {
 		return nil
 	}
+	if b.atSource && len(f.job.request.Bundle) > 0 { // the rule was another one when it was started
+		return &Error{Op: b.name, Path: f.SourcePath, Code: UnsupportedOperationError, Err: errors.New("a bundle has several sources")}
+	}
 	if b.ours != 0 && !b.ours.isOurs(f.Direction) {
 		return &Error{Op: b.name, Path: *b.ours.path(f), Code: UnsupportedOperationError, Err: errNotOurs}
 	}
@@ -91,7 +94,7 @@ func Call(name string, repeatable bool, run func(ctx context.Context, f *TaskFil
 // one. Partners that hand out a file once are not asked.
 func DeleteSource() Task {
 	return &builtin{name: "delete source", atSource: true, run: func(ctx context.Context, f *TaskFile) error {
-		if err := f.sourceIsSame(ctx); err != nil {
+		if err := f.sourceIsSame(ctx, "delete"); err != nil {
 			return err
 		}
 		return unlessGone(f.Source().RemovePath(ctx, f.SourcePath))
@@ -182,7 +185,7 @@ func (f *TaskFile) forward(ctx context.Context, connectorID, dir string) error {
 }
 
 // sourceIsSame fails if another version than was delivered is at the source by now.
-func (f *TaskFile) sourceIsSame(ctx context.Context) error {
+func (f *TaskFile) sourceIsSame(ctx context.Context, op string) error {
 	if f.identity == "" {
 		return nil
 	}
@@ -197,7 +200,7 @@ func (f *TaskFile) sourceIsSame(ctx context.Context) error {
 	}
 	defer func() { _ = src.Close() }()
 	if src.Info().Identity() != f.identity {
-		return forGood{&Error{Op: "delete", Path: f.SourcePath, Code: SourceChanged, Err: errors.New("it is not the version that was delivered")}}
+		return forGood{&Error{Op: op, Path: f.SourcePath, Code: SourceChanged, Err: errors.New("it is not the version that was delivered")}}
 	}
 	return nil
 }
