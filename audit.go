@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/seed62b9dc43/transfer/store"
@@ -15,7 +17,8 @@ type AuditAction string
 
 // Actions of the audit trail. All but AuditFileFinished are noted before they are done: what was asked, not what came of
 // it. One that was refused, or failed, may be noted all the same; so may a repetition with a ClientToken, under a TransferID
-// that nothing has.
+// that nothing has. What only reads is not noted (lists, descriptions, TestConnection, ListDirectory), nor is what a
+// Client does by itself, as Config says.
 const (
 	AuditFileFinished    AuditAction = "FILE_FINISHED" // what became of a file
 	AuditStartTransfer   AuditAction = "START_FILE_TRANSFER"
@@ -29,6 +32,9 @@ const (
 	AuditRemoteList      AuditAction = "REMOTE_LIST"
 	AuditRemoteDelete    AuditAction = "REMOTE_DELETE"
 	AuditRemoteMove      AuditAction = "REMOTE_MOVE"
+	AuditForget          AuditAction = "FORGET_TRANSFERRED"
+	AuditPurge           AuditAction = "PURGE"
+	AuditRemoveSink      AuditAction = "REMOVE_SINK"
 )
 
 // auditStream is the stream of the audit trail.
@@ -68,7 +74,7 @@ type actNote struct {
 }
 
 // AuditAsked is what was asked for, as far as it fits: of paths the first 100. Fields that the action has no use for
-// are empty. Headers and metadata are not kept.
+// are empty. Headers and metadata are not kept, but for the keys that a query has asked for.
 type AuditAsked struct {
 	ConnectorID string          `json:"connectorId,omitempty"`
 	Operation   string          `json:"operation,omitempty"` // of a transfer: "SEND" or "RETRIEVE"
@@ -80,7 +86,8 @@ type AuditAsked struct {
 	FollowID    string          `json:"followId,omitempty"`
 	ClientToken string          `json:"clientToken,omitempty"`
 	OperationID string          `json:"operationId,omitempty"` // of a listing, a removal or a move
-	Query       string          `json:"query,omitempty"`       // whose files were meant
+	Query       string          `json:"query,omitempty"`       // whose files were meant; of a purge, how old
+	Sink        string          `json:"sink,omitempty"`        // name of one that was removed
 	RetryOf     string          `json:"retryOf,omitempty"`     // TransferID of the files that the new transfer repeats
 	Definition  json.RawMessage `json:"definition,omitempty"`  // of the connector, or what changes in it
 }
@@ -125,9 +132,21 @@ func (c *Client) auditStart(ctx context.Context, in *StartFileTransferInput, tra
 	if len(in.SendFilePaths) == 0 {
 		asked.Operation, asked.Paths, asked.Directory = operationRetrieve, in.RetrieveFilePaths, in.LocalDirectoryPath
 	}
-	asked.Files = len(asked.Paths)
-	asked.Paths = asked.Paths[:min(len(asked.Paths), maxAuditPaths)]
+	asked.bound()
 	return c.audit(ctx, AuditStartTransfer, asked, store.Event{TransferID: transferID})
+}
+
+// bound counts the paths and keeps the first.
+func (a *AuditAsked) bound() {
+	a.Files = len(a.Paths)
+	a.Paths = a.Paths[:min(len(a.Paths), maxAuditPaths)]
+}
+
+// auditForget notes that the ledger is about to forget files of one direction.
+func (c *Client) auditForget(ctx context.Context, connectorID string, d store.Direction, paths []string) error {
+	asked := AuditAsked{ConnectorID: connectorID, Operation: operationOf(d), Paths: paths}
+	asked.bound()
+	return c.audit(ctx, AuditForget, asked)
 }
 
 // auditFiles notes that files are about to be controlled or repeated: for each that is named there is a record.
@@ -179,6 +198,9 @@ func describeQuery(q *store.Query) string {
 	delete(fields, "After")
 	if q.States != nil {
 		fields["States"] = fmt.Sprint(q.States)
+	}
+	if q.Metadata != nil {
+		fields["Metadata"] = slices.Sorted(maps.Keys(q.Metadata))
 	}
 	text, _ = json.Marshal(fields)
 	return truncate(string(text), maxAuditQuery)

@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -94,7 +95,7 @@ func TestAuditTrailOfActs(t *testing.T) {
 		b.put(1)
 		ctx := transfer.WithActor(t.Context(), strings.Repeat("ä", 300))
 		ask := sendAll(1)
-		ask.ConnectorID, ask.StartAt = "acme", time.Now().Add(time.Hour)
+		ask.ConnectorID, ask.StartAt, ask.Metadata = "acme", time.Now().Add(time.Hour), map[string]string{"k": "secret"}
 		out, err := b.client.StartFileTransfer(ctx, &ask)
 		require.NoError(t, err)
 		id := b.results(out.TransferID)[0].FileID
@@ -102,7 +103,7 @@ func TestAuditTrailOfActs(t *testing.T) {
 		require.NoError(t, err)
 		_, err = b.client.ResumeTransfer(ctx, &transfer.ControlInput{FileIDs: []int64{id}})
 		require.NoError(t, err)
-		q := b.client.ListTransfers().Transfer(out.TransferID).Status(transfer.StatusToSubmit)
+		q := b.client.ListTransfers().Transfer(out.TransferID).Status(transfer.StatusToSubmit).Metadata("k", "secret")
 		_, err = b.client.CancelTransfer(ctx, &transfer.ControlInput{Files: &q})
 		require.NoError(t, err)
 		again, err := b.client.RetryTransfer(ctx, &transfer.RetryTransferInput{FileIDs: []int64{id}, ClientToken: "once"})
@@ -130,7 +131,7 @@ func TestAuditTrailOfActs(t *testing.T) {
 		}
 		require.Equal(t, out.TransferID, records[1].TransferID)
 		require.Equal(t, id, records[2].FileID)
-		require.JSONEq(t, `{"TransferID":"`+out.TransferID+`","States":"[Queued Waiting]"}`, records[3].Asked.Query)
+		require.JSONEq(t, `{"TransferID":"`+out.TransferID+`","States":"[Queued Waiting]","Metadata":["k"]}`, records[3].Asked.Query)
 		require.Equal(t, transfer.Code("CANCELLED"), records[4].File.FailureCode)
 		require.Equal(t, "once", records[5].Asked.ClientToken)
 		require.Equal(t, again.Transfers[0].TransferID, records[6].TransferID)
@@ -162,6 +163,44 @@ func TestAuditTrailOfConnectors(t *testing.T) {
 	}
 	require.Contains(t, string(records[0].Asked.Definition), "sftp://partner.example")
 	require.Contains(t, string(records[1].Asked.Definition), "sftp://other.example")
+}
+
+// TestWhatIsRefusedIsNotNoted has passwords where none belongs: the trail is never rid of them.
+func TestWhatIsRefusedIsNotNoted(t *testing.T) {
+	t.Parallel()
+	client, err := transfer.New(transfer.Config{Audit: true, Protocols: map[string]transfer.Protocol{"sftp": transfertest.NewProtocol(nil)}})
+	require.NoError(t, err)
+	b := &bench{t: t, client: client}
+	in := transfer.CreateConnectorInput{URL: "sftp://a:hunter2@partner.example", SftpConfig: &transfer.SftpConnectorConfig{UserSecretID: "acme"}}
+	_, err = client.CreateConnector(t.Context(), &in)
+	require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
+	in.URL = "sftp://partner.example"
+	out, err := client.CreateConnector(t.Context(), &in)
+	require.NoError(t, err)
+	_, err = client.UpdateConnector(t.Context(), &transfer.UpdateConnectorInput{ConnectorID: out.ConnectorID, URL: "sftp://a:hunter2@partner.example"})
+	require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
+	_, err = client.UpdateConnector(t.Context(), &transfer.UpdateConnectorInput{ConnectorID: out.ConnectorID, ProtocolConfig: []byte(`{"password":`)})
+	require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
+	require.Equal(t, []transfer.AuditAction{transfer.AuditCreateConnector}, actionsOf(b.trail(transfer.AuditQuery{})))
+}
+
+// TestAuditTrailOfWhatIsForgotten has the acts by which something is lost.
+func TestAuditTrailOfWhatIsForgotten(t *testing.T) {
+	t.Parallel()
+	client, err := transfer.New(transfer.Config{Audit: true})
+	require.NoError(t, err)
+	b := &bench{t: t, client: client}
+	require.NoError(t, client.ForgetTransferred(t.Context(), &transfer.ForgetTransferredInput{
+		ConnectorID: "acme", SendFilePaths: nil, RetrieveFilePaths: slices.Repeat([]string{"/in/a"}, 150),
+	}))
+	_, err = client.Purge(t.Context(), transfer.Retention{Done: time.Hour})
+	require.NoError(t, err)
+	require.ErrorAs(t, client.RemoveSink(t.Context(), "old"), new(*transfer.ResourceNotFoundException))
+	records := b.trail(transfer.AuditQuery{})
+	require.Equal(t, []transfer.AuditAction{transfer.AuditForget, transfer.AuditPurge, transfer.AuditRemoveSink}, actionsOf(records))
+	require.Equal(t, &transfer.AuditAsked{ConnectorID: "acme", Operation: "RETRIEVE", Files: 150, Paths: slices.Repeat([]string{"/in/a"}, 100)}, records[0].Asked)
+	require.Contains(t, records[1].Asked.Query, "Done:1h0m0s")
+	require.Equal(t, "old", records[2].Asked.Sink)
 }
 
 // TestNothingIsDoneThatCannotBeNoted takes the trail away.
@@ -201,6 +240,11 @@ func TestNothingIsDoneThatCannotBeNoted(t *testing.T) {
 			_, err := client.CreateConnector(t.Context(), &transfer.CreateConnectorInput{URL: "sftp://a.example", SftpConfig: &transfer.SftpConnectorConfig{UserSecretID: "a"}})
 			return err
 		},
+		"forget": func() error {
+			return client.ForgetTransferred(t.Context(), &transfer.ForgetTransferredInput{ConnectorID: "acme", SendFilePaths: []string{"/a"}})
+		},
+		"purge":       func() error { _, err := client.Purge(t.Context(), transfer.Retention{Done: time.Hour}); return err },
+		"remove sink": func() error { return client.RemoveSink(t.Context(), "old") },
 		"delete": func() error {
 			_, err := client.StartRemoteDelete(t.Context(), &transfer.StartRemoteDeleteInput{ConnectorID: "acme", DeletePath: "/a"})
 			return err
@@ -230,7 +274,7 @@ func TestAuditTrailIsPurged(t *testing.T) {
 		removed, err := b.client.Purge(t.Context(), transfer.Retention{Audit: 30 * time.Minute})
 		require.NoError(t, err)
 		require.Zero(t, removed)
-		require.Len(t, b.trail(transfer.AuditQuery{}), 2)
+		require.Len(t, b.trail(transfer.AuditQuery{}), 3) // one of the purge
 		_, err = b.client.Purge(t.Context(), transfer.Retention{Audit: -1})
 		require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
 	})

@@ -97,16 +97,24 @@ func (c *Client) UpdateConnector(ctx context.Context, in *UpdateConnectorInput) 
 	if err := c.refuseConfigured(in.ConnectorID); err != nil {
 		return nil, err
 	}
-	if err := c.auditConnector(ctx, AuditUpdateConnector, in.ConnectorID, in); err != nil {
-		return nil, err
-	}
-	for range updateAttempts {
-		updated, err := c.update(ctx, in)
-		if errors.Is(err, store.ErrRevision) {
-			continue
-		}
+	for attempt := range updateAttempts {
+		known, err := c.changed(ctx, in)
 		if err != nil {
 			return nil, err
+		}
+		if attempt == 0 { // not before it was checked: a password may stand in the wrong place
+			if err := c.auditConnector(ctx, AuditUpdateConnector, in.ConnectorID, in); err != nil {
+				return nil, err
+			}
+		}
+		updated, err := c.cfg.Store.UpdateConnector(ctx, known)
+		switch {
+		case errors.Is(err, store.ErrRevision):
+			continue
+		case errors.Is(err, store.ErrNotFound):
+			return nil, unknownConnector(in.ConnectorID)
+		case err != nil:
+			return nil, storeFailure("update connector "+in.ConnectorID, err)
 		}
 		c.catchUp(ctx)
 		c.cfg.Logger.Info("connector updated", "connector", updated.ID, "url", updated.URL, "revision", updated.Revision)
@@ -115,7 +123,8 @@ func (c *Client) UpdateConnector(ctx context.Context, in *UpdateConnectorInput) 
 	return nil, &ServiceUnavailableException{Message: fmt.Sprintf("connector %q is changed by others all the time", in.ConnectorID)}
 }
 
-func (c *Client) update(ctx context.Context, in *UpdateConnectorInput) (store.Connector, error) {
+// changed returns the connector as in asks for it.
+func (c *Client) changed(ctx context.Context, in *UpdateConnectorInput) (store.Connector, error) {
 	known, d, err := c.definition(ctx, in.ConnectorID)
 	if err != nil {
 		return known, err
@@ -124,19 +133,9 @@ func (c *Client) update(ctx context.Context, in *UpdateConnectorInput) (store.Co
 	if _, err := c.cfg.checkDefinition(&d); err != nil {
 		return known, err
 	}
-	text, err := encodeDefinition(&d)
-	if err != nil {
-		return known, err
-	}
-	known.URL, known.Definition = d.URL, text
-	updated, err := c.cfg.Store.UpdateConnector(ctx, known)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return known, unknownConnector(in.ConnectorID)
-	case err != nil && !errors.Is(err, store.ErrRevision):
-		return known, storeFailure("update connector "+in.ConnectorID, err)
-	}
-	return updated, err
+	known.URL = d.URL
+	known.Definition, err = encodeDefinition(&d)
+	return known, err
 }
 
 // change makes d what in asks for.

@@ -78,9 +78,7 @@ func (h *hub) publish(e Event) {
 	h.seq++
 	e.Seq = h.seq
 	for _, s := range h.subs {
-		own := e
-		own.Metadata = maps.Clone(e.Metadata)
-		s.offer(&own, bit)
+		s.offer(&e, bit)
 	}
 }
 

@@ -24,8 +24,9 @@ const (
 	LedgerSkip   LedgerPolicy = "SKIP"   // the file is COMPLETED without moving it; its result says Skipped
 	LedgerResend LedgerPolicy = "RESEND" // it is transferred again, and the ledger written
 	LedgerFail   LedgerPolicy = "FAIL"   // it fails with WRITE_FILE_ERROR, detail ALREADY_TRANSFERRED
-	// LedgerSkipContent is LedgerSkip, and a new version with the content of the one before (by SHA-256) is read but not
-	// published either.
+	// LedgerSkipContent is LedgerSkip, and a new version with the content of the one before is read but not published
+	// either. What counts is the SHA-256 of what would be delivered: a Transform that makes other bytes each time, or keeps
+	// the source's time (Zip), finds no equals.
 	LedgerSkipContent LedgerPolicy = "SKIP_CONTENT"
 )
 
@@ -44,8 +45,8 @@ func LedgerScope(connectorID string, d store.Direction) string {
 // ForgetTransferredInput names files that the ledger shall no longer know.
 type ForgetTransferredInput struct {
 	ConnectorID       string   // required; the connector need not exist any more
-	SendFilePaths     []string // as in the requests that sent them
-	RetrieveFilePaths []string // as in the requests that retrieved them
+	SendFilePaths     []string // as in the results of those that were sent (FilePath)
+	RetrieveFilePaths []string // as in the results of those that were retrieved
 }
 
 // ForgetTransferred lets files be transferred again that a LedgerPolicy would hold back. Paths that the ledger does not know
@@ -61,6 +62,8 @@ func (c *Client) ForgetTransferred(ctx context.Context, in *ForgetTransferredInp
 	if len(in.SendFilePaths)+len(in.RetrieveFilePaths) == 0 {
 		p.add("SendFilePaths", "", "and RetrieveFilePaths are both empty (give one of them)")
 	}
+	p.named("SendFilePaths", in.SendFilePaths, c.cfg.MaxPaths)
+	p.named("RetrieveFilePaths", in.RetrieveFilePaths, c.cfg.MaxPaths)
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -71,11 +74,25 @@ func (c *Client) ForgetTransferred(ctx context.Context, in *ForgetTransferredInp
 		if len(part.paths) == 0 {
 			continue
 		}
+		if err := c.auditForget(ctx, in.ConnectorID, part.direction, part.paths); err != nil {
+			return err
+		}
 		if err := c.cfg.Store.Forget(ctx, LedgerScope(in.ConnectorID, part.direction), part.paths); err != nil {
 			return storeFailure("forget transferred files", err)
 		}
 	}
 	return nil
+}
+
+// named checks paths that need not name anything.
+func (p *problems) named(name string, paths []string, limit int) {
+	if limit > 0 && len(paths) > limit {
+		p.add(name, "", "has %d paths, more than Config.MaxPaths, %d (split the request)", len(paths), limit)
+		return
+	}
+	for i, path := range paths {
+		p.text(fmt.Sprintf("%s[%d]", name, i), path, 1, maxPathLength)
+	}
 }
 
 // errSameContent ends a delivery whose content is there already.
@@ -113,6 +130,18 @@ func (d *delivery) askLedger() (skip bool, err error) {
 			Err: fmt.Errorf("this version was transferred before, as file %d at %s", d.before.FileID, waarpTimeOf(d.before.At))}}
 	}
 	return true, nil
+}
+
+// leaveOut ends a delivery before it begins. Where an earlier attempt has left something at the partner, that must be within
+// reach: nobody sweeps after a file that is Done.
+func (d *delivery) leaveOut() error {
+	if d.job.last != nil {
+		if err := d.remote.connect(d.job.moving); err != nil {
+			return err
+		}
+	}
+	d.job.skipped()
+	return nil
 }
 
 // sameContent fails where the content that has arrived was published before, and the policy is to leave it.

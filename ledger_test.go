@@ -107,6 +107,10 @@ func TestWhatIsRepeatedOrForgottenIsTransferredAgain(t *testing.T) {
 		var wrong *transfer.InvalidRequestException
 		require.ErrorAs(t, b.client.ForgetTransferred(t.Context(), nil), &wrong)
 		require.Len(t, wrong.Fields, 2)
+		require.ErrorAs(t, b.client.ForgetTransferred(t.Context(), &transfer.ForgetTransferredInput{
+			ConnectorID: "acme", SendFilePaths: []string{"ok", "\xff"}, RetrieveFilePaths: []string{""},
+		}), &wrong)
+		require.Len(t, wrong.Fields, 2)
 	})
 }
 

@@ -166,11 +166,14 @@ func (d *delivering) run(ctx context.Context) {
 	last := d.last
 	d.more = true
 	for {
-		d.renew(ctx)
 		d.read(ctx)
 		d.conclude(ctx)
+		d.renew(ctx) // last: the calls to the Store may have taken long
+		if ctx.Err() != nil || d.lost {
+			return
+		}
 		d.launch(ctx)
-		if ctx.Err() != nil || d.lost || last == nil && d.idle() {
+		if last == nil && d.idle() {
 			return
 		}
 		timer := time.NewTimer(d.pause())

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ type line struct {
 	events   []store.Event
 	made     *Event // of the first of them
 	failures int    // deliveries of the first one that failed
+	flying   bool   // it is being delivered
 	due      time.Time
 }
 
@@ -29,9 +31,21 @@ type lineKey struct {
 
 // result is how a delivery went.
 type result struct {
-	line *line
-	made *Event // what it tried to deliver, if it came so far
-	err  error
+	line  *line
+	made  *Event        // what it tried to deliver, if it came so far
+	err   error         // nil: it was taken
+	text  string        // of err
+	alone time.Duration // that the sink wants to be left alone
+}
+
+// errNoAnswer is what becomes of a delivery whose sink has ended the goroutine.
+var errNoAnswer = errors.New("the sink did not return")
+
+// fail says why an event was not taken. The error is the sink's, so that this may panic.
+func (r *result) fail(err error) error {
+	r.err = err
+	r.text, r.alone = printable(err.Error()), leftAlone(err)
+	return nil
 }
 
 // read takes in new events, as many as there is room for.
@@ -51,6 +65,7 @@ func (d *delivering) read(ctx context.Context) {
 		d.more = len(events) == outboxBatch
 		for _, e := range events {
 			if full = len(d.known) >= outboxWindow; full {
+				d.more = true
 				break
 			}
 			d.after = e.Seq
@@ -83,6 +98,9 @@ func (d *delivering) enqueue(key lineKey, e store.Event) {
 		d.ready = append(d.ready, l)
 	}
 	l.events = append(l.events, e)
+	if n := len(l.events); n > 2 || n == 2 && !l.flying {
+		d.pass(l, n-2)
+	}
 }
 
 // drop has an event removed from the Store with the next ones.
@@ -92,29 +110,43 @@ func (d *delivering) drop(seq int64) {
 }
 
 // launch begins deliveries. A sink that takes nothing is called by one at a time. As long as something that was taken is not
-// dropped, nothing that follows is delivered: if this node dies, another would go back in the order.
+// dropped, nothing that follows is delivered: if this node dies, another would go back in the order. Nor is anything as long
+// as the duty may be another node's.
 func (d *delivering) launch(ctx context.Context) {
-	if len(d.finish) > 0 {
-		return
-	}
 	now := time.Now()
 	for len(d.waiting) > 0 && !d.waiting[0].due.After(now) {
 		d.ready = append(d.ready, d.waiting[0])
 		d.waiting = d.waiting[1:]
 	}
+	if len(d.finish) > 0 || age(d.renewed) >= d.engine.cfg.Lease {
+		return
+	}
 	for len(d.ready) > 0 && d.busy < outboxAtOnce && d.mayCall(now) && ctx.Err() == nil {
 		l := d.ready[0]
 		d.ready = d.ready[1:]
-		d.pass(l)
+		if len(l.events) > 1 {
+			d.pass(l, 0)
+		}
+		l.flying = true
 		d.busy++
 		first, made := l.events[0], l.made
-		d.workers.Go(func() {
-			var err error
-			if bad := guarded(func() error { made, err = d.call(ctx, first, made); return nil }); bad != nil {
-				err = bad
-			}
-			d.results <- result{l, made, err}
-		})
+		d.workers.Go(func() { d.tryOne(ctx, l, first, made) })
+	}
+}
+
+// tryOne delivers one event and hands in how that went, whatever the sink does.
+func (d *delivering) tryOne(ctx context.Context, l *line, first store.Event, made *Event) {
+	r := result{line: l, made: made, err: errNoAnswer, text: errNoAnswer.Error()}
+	defer func() { d.results <- r }()
+	bad := guarded(func() (err error) {
+		if r.made, err = d.call(ctx, first, made); err != nil {
+			return r.fail(err)
+		}
+		r.err = nil
+		return nil
+	})
+	if bad != nil {
+		_ = r.fail(bad)
 	}
 }
 
@@ -123,11 +155,19 @@ func (d *delivering) mayCall(now time.Time) bool {
 	return !now.Before(d.quiet) && (d.failing < outboxAtOnce || d.busy == 0)
 }
 
-// pass leaves progress out that later events have overtaken.
-func (d *delivering) pass(l *line) {
-	for len(l.events) > 1 && l.events[0].Kind == store.FileProgressed {
-		d.drop(l.events[0].Seq)
-		l.events, l.made, l.failures = l.events[1:], nil, 0
+// pass leaves the event at this place out if it is progress, which the next one has overtaken.
+func (d *delivering) pass(l *line, at int) {
+	if l.events[at].Kind != store.FileProgressed {
+		return
+	}
+	d.drop(l.events[at].Seq)
+	l.events = slices.Delete(l.events, at, at+1)
+	if at > 0 {
+		return
+	}
+	l.made = nil
+	if l.events[0].Kind != store.FileProgressed {
+		l.failures = 0
 	}
 }
 
@@ -200,9 +240,9 @@ func purgedEvent(e store.Event) Event {
 func (d *delivering) settle(r result) {
 	d.busy--
 	l := r.line
-	l.made = r.made
+	l.made, l.flying = r.made, false
 	if r.err != nil {
-		d.putOff(l, r.err)
+		d.putOff(l, &r)
 		return
 	}
 	d.failing = 0
@@ -231,19 +271,19 @@ func (d *delivering) settle(r result) {
 }
 
 // putOff has an event delivered again, later.
-func (d *delivering) putOff(l *line, err error) {
+func (d *delivering) putOff(l *line, r *result) {
 	d.failing++
 	now := time.Now()
-	d.state.LastError, d.state.LastErrorAt = printable(err.Error()), now.UTC()
+	d.state.LastError, d.state.LastErrorAt = r.text, now.UTC()
 	l.failures++
 	l.due = now.Add(redeliveryDelay(l.failures))
-	if alone := leftAlone(err); alone > 0 {
-		d.quiet = now.Add(alone)
+	if r.alone > 0 {
+		d.quiet = now.Add(r.alone)
 		l.due = d.quiet
 	}
 	i, _ := slices.BinarySearchFunc(d.waiting, l.due, func(l *line, due time.Time) int { return l.due.Compare(due) })
 	d.waiting = slices.Insert(d.waiting, i, l)
-	d.log.Warn("event was not taken", "transfer", l.key.transfer, "file", l.key.file, "failures", l.failures, "again", l.due.Sub(now), "error", err)
+	d.log.Warn("event was not taken", "transfer", l.key.transfer, "file", l.key.file, "failures", l.failures, "again", l.due.Sub(now), "error", r.text)
 }
 
 // redeliveryDelay doubles from one second to five minutes, with jitter: between half of that and all.

@@ -51,6 +51,9 @@ func (c *Client) Purge(ctx context.Context, r Retention) (removed int64, err err
 	if problem := r.check("Retention"); problem != "" {
 		return 0, &InvalidRequestException{Message: problem}
 	}
+	if err := c.audit(ctx, AuditPurge, AuditAsked{Query: fmt.Sprintf("%+v", r)}); err != nil {
+		return 0, err
+	}
 	return purge(ctx, c.cfg.Store, r)
 }
 

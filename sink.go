@@ -52,7 +52,7 @@ func (e *RetryLaterError) Unwrap() error { return e.Err }
 // leftAlone is how long a sink wants to be left alone after err.
 func leftAlone(err error) time.Duration {
 	var later *RetryLaterError
-	if !errors.As(err, &later) {
+	if !errors.As(err, &later) || later == nil {
 		return 0
 	}
 	return max(0, min(later.After, maxLeftAlone))

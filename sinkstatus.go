@@ -124,6 +124,9 @@ func (c *Client) RemoveSink(ctx context.Context, name string) error {
 	if err := p.err(); err != nil {
 		return err
 	}
+	if err := c.audit(ctx, AuditRemoveSink, AuditAsked{Sink: name}); err != nil {
+		return err
+	}
 	err := c.cfg.Store.CloseStream(ctx, sinkPlace(name))
 	if errors.Is(err, store.ErrNotFound) {
 		return &ResourceNotFoundException{Message: fmt.Sprintf("sink %q is not known", name), Resource: name, ResourceType: "Sink"}

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -120,8 +121,10 @@ func (s *Subscription) offer(e *Event, bit uint32) {
 	if s.closed {
 		return
 	}
+	own := *e
+	own.Metadata = maps.Clone(e.Metadata) // the reader may change it
 	select {
-	case s.events <- *e:
+	case s.events <- own:
 	default:
 		s.lost.Add(1)
 	}

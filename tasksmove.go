@@ -41,8 +41,7 @@ func RenameTarget(pattern string) Task { return renameTo(targetSide, pattern) }
 
 func moveInto(s side, dir string) Task {
 	return &builtin{
-		name: shorten(fmt.Sprintf("move %v to %s", s, dir), maxNameLength), atTarget: s == targetSide, single: s == sourceSide,
-		wrong: checkDirectoryPattern(dir),
+		name: shorten(fmt.Sprintf("move %v to %s", s, dir), maxNameLength), atTarget: s == targetSide, atSource: s == sourceSide, wrong: checkDirectoryPattern(dir),
 		run: func(ctx context.Context, f *TaskFile) error {
 			return s.move(ctx, f, path.Join(f.expand(dir, ""), path.Base(*s.path(f))))
 		},
@@ -51,8 +50,7 @@ func moveInto(s side, dir string) Task {
 
 func renameTo(s side, pattern string) Task {
 	return &builtin{
-		name: shorten(fmt.Sprintf("rename %v to %s", s, pattern), maxNameLength), atTarget: s == targetSide, single: s == sourceSide,
-		wrong: checkNamePattern(pattern),
+		name: shorten(fmt.Sprintf("rename %v to %s", s, pattern), maxNameLength), atTarget: s == targetSide, atSource: s == sourceSide, wrong: checkNamePattern(pattern),
 		run: func(ctx context.Context, f *TaskFile) error {
 			dir, base := path.Split(*s.path(f))
 			name := f.expand(pattern, base)

@@ -111,7 +111,7 @@ func (c Config) validate() error {
 func (c Config) checkURL() string {
 	u, err := url.Parse(c.URL)
 	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
 		return "is not a URL (use https://host/path)"
 	case u.User != nil:
 		return "has a user or a password (use Header for credentials)"

@@ -37,6 +37,7 @@ func TestConfigOfURL(t *testing.T) {
 		"http://127.0.0.1.example/":         "is http",
 		"ftp://receiver.example":            `has the scheme "ftp"`,
 		"https:///x":                        "is not a URL",
+		"https://:443/x":                    "is not a URL",
 		"receiver.example":                  "is not a URL",
 		"":                                  "is not a URL",
 		"https://a.example/#b":              "has a fragment",

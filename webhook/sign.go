@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,22 +62,28 @@ func Verify(header http.Header, body []byte, secrets []Secret, tolerance time.Du
 	if err := timely(timestamp, tolerance); err != nil {
 		return err
 	}
-	for i, given := range strings.Fields(signatures) {
-		encoded, ok := strings.CutPrefix(given, signaturePrefix)
-		if i == maxSignatures {
-			break
+	given := macsOf(signatures)
+	for _, s := range secrets {
+		if len(given) == 0 || len(s.key) == 0 {
+			continue
 		}
-		mac, err := base64.StdEncoding.DecodeString(encoded)
-		if !ok || err != nil {
-			continue // another version of signatures
-		}
-		for _, s := range secrets {
-			if len(s.key) > 0 && hmac.Equal(mac, s.mac(id, timestamp, body)) {
-				return nil
-			}
+		mac := s.mac(id, timestamp, body) // once: the sender says how many signatures there are
+		if slices.ContainsFunc(given, func(m []byte) bool { return hmac.Equal(m, mac) }) {
+			return nil
 		}
 	}
 	return fmt.Errorf("%w: no signature is by a secret that is known", ErrSignature)
+}
+
+// macsOf reads the signatures of this version.
+func macsOf(signatures string) (macs [][]byte) {
+	for _, given := range strings.Fields(signatures) {
+		encoded, ok := strings.CutPrefix(given, signaturePrefix)
+		if mac, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil && len(mac) == sha256.Size && len(macs) < maxSignatures {
+			macs = append(macs, mac)
+		}
+	}
+	return macs
 }
 
 // timely checks the time of a request.

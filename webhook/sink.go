@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed62b9dc43/transfer"
@@ -79,9 +82,11 @@ func (s *Sink) Deliver(ctx context.Context, e transfer.Event) error {
 	if err != nil || request == nil {
 		return err
 	}
-	answer, err := s.client.Do(request)
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	answer, err := s.client.Do(request.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
-		return fmt.Errorf("call webhook at %s: %w", request.URL.Host, withoutURL(err))
+		return fmt.Errorf("call webhook at %s: %w", request.URL.Host, reason(err, connected.Load()))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
@@ -134,7 +139,7 @@ func (s *Sink) request(ctx context.Context, e *transfer.Event) (*http.Request, e
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.cfg.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("make request of webhook: %w", withoutURL(err))
+		return nil, fmt.Errorf("make request of webhook: %w", reason(err, false))
 	}
 	now := time.Now()
 	for name, values := range s.cfg.Header {
@@ -154,11 +159,22 @@ func (s *Sink) body(e *transfer.Event) ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// withoutURL is why a request failed, without the URL, which often holds a token.
-func withoutURL(err error) error {
+// errAnswer stands for errors of net/http that show what the receiver has written.
+var errAnswer = errors.New("the answer is no HTTP that can be read (look at the scheme and the port of Config.URL)")
+
+// reason is why a request failed, without the URL, which often holds a token, and without anything of the answer, which may
+// be in the errors of net/http from the connection on.
+func reason(err error, connected bool) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	var ofNetwork net.Error
+	switch {
+	case !connected, errors.Is(err, context.Canceled), errors.As(err, &ofNetwork):
+		return err
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the receiver has closed the connection")
+	}
+	return errAnswer
 }

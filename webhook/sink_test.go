@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -196,6 +197,26 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 	require.NoError(t, sink.Deliver(t.Context(), event()))
 }
 
+// TestAnAnswerThatIsNone shows nothing of what came.
+func TestAnAnswerThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"hostile\r\n\r\n", "HTTP/1.1 hostile\r\n\r\n", "HTTP/1.1 200 OK\r\nhostile\r\n\r\n", ""} {
+		sink := receive(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, text)
+			_ = conn.Close()
+		})
+		err := sink.Deliver(t.Context(), event())
+		require.ErrorContains(t, err, "call webhook at 127.0.0.1")
+		require.NotContains(t, err.Error(), "hostile")
+		require.NotContains(t, err.Error(), "token-7")
+	}
+}
+
 func TestAReceiverThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	sink, err := webhook.New(webhook.Config{URL: "http://127.0.0.1:1/token-7", Secrets: webhook.Secrets(secret(t, firstSecret))})
@@ -204,6 +225,16 @@ func TestAReceiverThatIsNotThere(t *testing.T) {
 	require.ErrorContains(t, err, "call webhook at 127.0.0.1:1")
 	require.NotContains(t, err.Error(), "token-7")
 	require.NoError(t, sink.Close())
+}
+
+// TestAReceiverThatIsRefused has a Client that looks at addresses, as the package asks for.
+func TestAReceiverThatIsRefused(t *testing.T) {
+	t.Parallel()
+	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("10.0.0.1 is private") }
+	sink := receive(t, func(http.ResponseWriter, *http.Request) { t.Error("it was called") }, func(c *webhook.Config) {
+		c.Client = &http.Client{Transport: &http.Transport{DialContext: refuse}}
+	})
+	require.ErrorContains(t, sink.Deliver(t.Context(), event()), "10.0.0.1 is private")
 }
 
 func TestSecretsThatAreMissing(t *testing.T) {
