@@ -51,8 +51,8 @@ type AuditOutcome struct {
 	Skipped          bool
 	Attempts         int
 
-	// Session is how the partner's server was reached in the attempt that ended the file; zero if it was not reached, or
-	// where the connector says nothing of it.
+	// Session is how the partner's server was reached in the attempt that delivered the file, or else in the one that
+	// ended it; zero if it was not reached, or where the connector says nothing of it.
 	Session SessionInfo
 }
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"time"
 )
 
 // bundleRoom is how many bytes a ZIP file takes for each entry, beside its content and twice its name.
@@ -34,7 +35,25 @@ func (p *problems) bundle(in *ruled) {
 			p.add(fmt.Sprintf("SendFilePaths[%d]", i), file, `has a backslash in its name, which some programs take for a directory (leave it out of the bundle)`)
 		}
 	}
+	in.refuseBundle(p)
 	p.text("BundleName", in.targetName(in.RemoteDirectoryPath, name), 1, maxPathLength)
+}
+
+// refuseBundle refuses a bundle by a rule with tasks that would take its name for that of a file.
+func (in *ruled) refuseBundle(p *problems) {
+	if in.rule == nil {
+		return
+	}
+	for _, chain := range [...]struct {
+		name  string
+		tasks []Task
+	}{{"Before", in.rule.Before}, {"After", in.rule.After}, {"OnError", in.rule.OnError}} {
+		for i, t := range chain.tasks {
+			if b, ok := t.(*builtin); ok && b.atSource {
+				p.add("BundleName", in.BundleName, "cannot go by a rule whose task %s[%d], %q, is about the source (use another rule)", chain.name, i, shorten(b.name, maxShownValue))
+			}
+		}
+	}
 }
 
 // bundleOf returns the sources of a bundle, or nil if the request is for none.
@@ -58,7 +77,7 @@ type pinnedFile struct {
 // openBundle pins every file of the bundle. They are opened again one by one when they are read: a bundle may have more
 // files than a process may have open.
 func (d *delivery) openBundle(ctx context.Context) error {
-	digest := sha256.New()
+	digest, versioned := sha256.New(), true
 	for _, file := range d.request.Bundle {
 		src, err := d.from.Open(ctx, file)
 		if err != nil {
@@ -72,9 +91,14 @@ func (d *delivery) openBundle(ctx context.Context) error {
 		d.bundle = append(d.bundle, pinnedFile{file, info})
 		fmt.Fprintf(digest, "%q %s\n", file, info.Identity())
 		d.info.Size += info.Size + info.Size>>10 + 2*int64(len(file)) + bundleRoom
+		versioned = versioned && info.versioned()
 		if info.ModTime.After(d.info.ModTime) {
 			d.info.ModTime = info.ModTime
 		}
+	}
+	if !versioned { // nor is the whole
+		d.info.ModTime = time.Time{}
+		return nil
 	}
 	d.info.ETag = hex.EncodeToString(digest.Sum(nil)[:16])
 	return nil

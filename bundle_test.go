@@ -1,6 +1,7 @@
 package transfer_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed62b9dc43/transfer"
+	"github.com/seed62b9dc43/transfer/store"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
@@ -90,6 +92,55 @@ func TestBundleFailsAsAWhole(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A task about one source would take a file that has the bundle's name by chance, or do nothing without a word.
+func TestBundleRefusesRulesWithTasksAboutTheSource(t *testing.T) {
+	t.Parallel()
+	wrong := []transfer.Task{
+		transfer.DeleteSource(), transfer.MoveSource("x"), transfer.RenameSource("x"), transfer.CopySource("x"), transfer.Forward("acme", "x"),
+	}
+	right := []transfer.Task{transfer.MakeTargetDirectory(), transfer.VerifyTarget(), transfer.RenameTarget("{name}.ok"), transfer.Call("c", true, func(context.Context, *transfer.TaskFile) error { return nil })}
+	b := setup(t, func(c *transfer.Config) {
+		c.Rules = map[string]transfer.Rule{"right": {Before: right[:1], After: right[1:]}}
+		for i, task := range wrong {
+			c.Rules[fmt.Sprint("after", i)] = transfer.Rule{After: []transfer.Task{right[1], task}}
+			c.Rules[fmt.Sprint("error", i)] = transfer.Rule{OnError: []transfer.Task{task}}
+		}
+	})
+	b.local.WriteFile("a", []byte("x"))
+	in := transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a"}, BundleName: "all.zip"}
+	for i, task := range wrong {
+		for rule, where := range map[string]string{"after": "After[1]", "error": "OnError[0]"} {
+			in.RuleName = fmt.Sprint(rule, i)
+			_, err := b.client.StartFileTransfer(t.Context(), &in)
+			require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
+			require.ErrorContains(t, err, "BundleName")
+			require.ErrorContains(t, err, where)
+			require.ErrorContains(t, err, task.Name())
+		}
+	}
+	in.RuleName = "right"
+	require.NoError(t, b.run(in)[0].Err())
+	require.Equal(t, []string{"all.zip.ok"}, b.remote.Paths())
+}
+
+func TestBundleWhoseRuleIsAnotherOneByNow(t *testing.T) {
+	t.Parallel()
+	queue := store.NewMemory()
+	b := setup(t, func(c *transfer.Config) {
+		c.Store, c.Rules = queue, map[string]transfer.Rule{"r": {After: []transfer.Task{transfer.MoveSource("x")}}}
+	})
+	b.local.WriteFile("a", []byte("x"))
+	b.local.WriteFile("all.zip", []byte("of somebody else"))
+	asks, err := transfer.New(transfer.Config{Storage: b.local, Store: queue, Connectors: map[string]transfer.Connector{"acme": b.partner}, Rules: map[string]transfer.Rule{"r": {}}})
+	require.NoError(t, err)
+	out, err := asks.StartFileTransfer(t.Context(), &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a"}, BundleName: "all.zip", RuleName: "r"})
+	require.NoError(t, err)
+	r := b.outcome(out.TransferID)
+	require.Equal(t, transfer.UnsupportedOperationError, r.FailureCode)
+	require.Contains(t, r.FailureMessage, "a bundle has several sources")
+	require.Equal(t, []string{"a", "all.zip"}, b.local.Paths())
 }
 
 func TestBundleIsRepeated(t *testing.T) {

@@ -27,7 +27,8 @@ type chainState struct {
 	Content  *taskContent `json:"content,omitempty"`  // of the target, if a task has changed it
 	Failed   *chainFailed `json:"failed,omitempty"`   // while error-tasks run
 
-	Enter *store.LedgerEntry `json:"enter,omitempty"` // for the ledger, once the file is Done
+	Enter   *store.LedgerEntry `json:"enter,omitempty"`   // for the ledger, once the file is Done
+	Session *SessionInfo       `json:"session,omitempty"` // in which it was delivered, for the audit trail
 }
 
 // taskContent is what a task has made of what was delivered.
@@ -91,7 +92,7 @@ func (e *engine) perform(j *job) error {
 	if r == nil {
 		return e.deliver(j)
 	}
-	if j.chain.Phase < store.PhaseData && len(r.Before) > 0 {
+	if j.chain.Phase < store.PhaseData && (len(r.Before) > 0 || j.chain.Phase == store.PhaseBefore) { // the rule may have had some
 		if err := e.runTasks(j, store.PhaseBefore, r.Before); err != nil {
 			return err
 		}
@@ -102,6 +103,9 @@ func (e *engine) perform(j *job) error {
 		}
 	}
 	if !j.chain.delivered() {
+		if isClosed(j.stop) { // while a task ran
+			return errStopped
+		}
 		if err := e.deliver(j); err != nil {
 			return err
 		}
@@ -151,7 +155,7 @@ func (e *engine) runTask(j *job, t Task) error {
 			return err
 		}
 	}
-	f := e.newTaskFile(j, repeated)
+	f := e.newTaskFile(j, t, repeated)
 	after, err := j.chain, e.doTask(j, t, f)
 	if err == nil {
 		err = after.take(f)
@@ -237,6 +241,11 @@ func (e *engine) fail(j *job, f store.Failure) {
 			j.finish(store.Interrupted, f)
 			return
 		}
+		if CodeOf(err) == OutsideWindow { // its task waits for that
+			j.failed(e.again(j, err))
+			j.finish(store.Waiting, f)
+			return
+		}
 		if err != nil {
 			e.cfg.Logger.Warn("error-tasks ended early", "file", j.file.ID, "transfer", j.file.TransferID, "rule", j.file.RuleName, "error", err)
 			f.Message = printable(shorten(f.Message, maxMessage*2/3) + "; then " + reason(err, "", ""))
@@ -295,7 +304,7 @@ func (j *job) enterAfter() {
 	if identity == "" && j.last != nil {
 		identity = sourceIdentity(j.last.Identity) // of the one that was handed over
 	}
-	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity, Enter: j.entry})
+	j.setChain(chainState{Phase: store.PhaseAfter, Source: j.chain.Source, Identity: identity, Enter: j.entry, Session: j.session})
 	j.progress.Checkpoint, j.sink, j.publish, j.unsure = nil, nil, false, false
 	j.passed = true
 }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -60,8 +61,7 @@ func (e *engine) deliver(j *job) (err error) {
 	if skip, err := d.askLedger(); err != nil {
 		return err
 	} else if skip {
-		j.skipped()
-		return nil
+		return d.leaveOut()
 	}
 	if err := d.remote.connect(j.moving); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (e *engine) deliver(j *job) (err error) {
 		j.skipped()
 		return nil
 	}
-	if err == nil {
+	if err == nil || j.isThere() { // it may be cancelled too late
 		d.enterLedger()
 	}
 	return err
@@ -316,7 +316,8 @@ func (d *delivery) commit(dst Sink, sum [sha256.Size]byte) (err error) {
 	}
 	err = dst.Commit(ctx, sum)
 	if _, is := outstanding(err); is {
-		j.handedOver(sum[:])
+		j.handedOver(bytes.Clone(sum[:])) // which leaves sum on the stack
+		d.enterLedger()
 	}
 	return atStep(stepCommit, err)
 }

@@ -40,8 +40,11 @@ func (e stepError) Error() string { return string(e.step) + ": " + e.err.Error()
 func (e stepError) Unwrap() error { return e.err }
 
 func atStep(s step, err error) error {
+	if err == nil {
+		return nil // before anything is allocated
+	}
 	var known stepError
-	if err == nil || errors.As(err, &known) {
+	if errors.As(err, &known) {
 		return err
 	}
 	return stepError{s, err}

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding"
@@ -22,7 +23,7 @@ type job struct {
 	rule    *Rule           // that the file is moved by, or nil
 	probe   int             // the number of the probe that this is: it finds out whether the partner can be reached again
 	taken   time.Time       // when the file was claimed, by our clock
-	session *SessionInfo    // with the partner, once an attempt has ended
+	session *SessionInfo    // with the partner, once the delivery has ended
 	told    int64           // the Offset that subscriptions know; only record uses it
 	ctx     context.Context // ends when the file must be let go at once
 	cancel  context.CancelCauseFunc
@@ -68,13 +69,14 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.moving, j.halt = context.WithCancelCause(j.ctx)
 	j.progress, j.failure, j.wanted = f.Progress, f.Failure, f.Wanted
+	j.progress.Skipped = false // an attempt that died at its end may have written that
 	c := parseCheckpoint(f.Checkpoint)
-	j.taken, j.past = leased, c.history
+	j.taken, j.past, j.entry = leased, c.history, c.Enter
 	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published
 	if c.Chain != nil {
 		j.chain = *c.Chain
 		j.chain.Task = max(0, j.chain.Task)
-		j.entry = j.chain.Enter
+		j.entry, j.session = cmp.Or(j.chain.Enter, j.entry), j.chain.Session
 		j.progress.Phase, j.progress.Task = j.chain.Phase, j.chain.Task
 		j.unsure = j.unsure && j.chain.Phase != store.PhaseBefore // nothing was moved yet
 	}
@@ -94,6 +96,8 @@ type checkpoint struct {
 	Hash     []byte `json:"hash,omitempty"`   // state of the SHA-256 after Rank windows
 	Sink     []byte `json:"sink,omitempty"`   // the Sink's own
 	Awaits   bool   `json:"awaits,omitempty"` // the file was handed over, and Sink tells how to ask for the receipt
+
+	Enter *store.LedgerEntry `json:"enter,omitempty"` // for the ledger, of a file that was handed over
 
 	Chain *chainState `json:"chain,omitempty"` // of files of a rule, once they are in its chains
 
@@ -295,6 +299,9 @@ func (j *job) makeCheckpoint() checkpoint {
 	}
 	c := checkpoint{Identity: j.name, Size: j.promised, Window: j.progress.BlockSize, Awaits: j.awaits}
 	c.Product = j.past.Product
+	if j.awaits {
+		c.Enter = j.entry
+	}
 	_ = guarded(func() error { c.Sink = j.sink.Checkpoint(); return nil })
 	if c.Sink != nil && j.at.hash != nil { // a file of one window starts again
 		c.Rank, c.Hash = j.at.rank, j.at.hash

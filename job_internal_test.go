@@ -64,3 +64,13 @@ func FuzzCheckpoint(f *testing.F) {
 		require.Empty(t, remote.Partials())
 	})
 }
+
+// What a node wrote that died when it was about to leave the file out says nothing of the next attempt.
+func TestAnAttemptBeginsUnskipped(t *testing.T) {
+	t.Parallel()
+	f := &store.Claimed{File: store.File{Attempts: 2, Progress: store.Progress{Skipped: true}}}
+	j := newJob(t.Context(), f, time.Now())
+	require.False(t, j.wasSkipped())
+	j.skipped()
+	require.True(t, j.wasSkipped())
+}

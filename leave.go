@@ -30,7 +30,7 @@ func (d *delivery) goesOn(err error) bool {
 	switch {
 	case j.hasLost():
 		return true
-	case err == nil:
+	case err == nil, d.held(err):
 		return false
 	case interrupted(j, err):
 		return !j.isWanted(store.Cancelled)

@@ -24,8 +24,9 @@ const (
 	LedgerSkip   LedgerPolicy = "SKIP"   // the file is COMPLETED without moving it; its result says Skipped
 	LedgerResend LedgerPolicy = "RESEND" // it is transferred again, and the ledger written
 	LedgerFail   LedgerPolicy = "FAIL"   // it fails with WRITE_FILE_ERROR, detail ALREADY_TRANSFERRED
-	// LedgerSkipContent is LedgerSkip, and a new version with the content of the one before (by SHA-256) is read but not
-	// published either.
+	// LedgerSkipContent is LedgerSkip, and a new version with the content of the one before is read but not published
+	// either. What counts is the SHA-256 of what would be delivered: a Transform that makes other bytes each time, or keeps
+	// the source's time (Zip), finds no equals.
 	LedgerSkipContent LedgerPolicy = "SKIP_CONTENT"
 )
 
@@ -44,8 +45,8 @@ func LedgerScope(connectorID string, d store.Direction) string {
 // ForgetTransferredInput names files that the ledger shall no longer know.
 type ForgetTransferredInput struct {
 	ConnectorID       string   // required; the connector need not exist any more
-	SendFilePaths     []string // as in the requests that sent them
-	RetrieveFilePaths []string // as in the requests that retrieved them
+	SendFilePaths     []string // as in the results of those that were sent (FilePath)
+	RetrieveFilePaths []string // as in the results of those that were retrieved
 }
 
 // ForgetTransferred lets files be transferred again that a LedgerPolicy would hold back. Paths that the ledger does not know
@@ -122,13 +123,25 @@ func (d *delivery) askLedger() (skip bool, err error) {
 	}
 	d.before = &found[0]
 	switch {
-	case !d.info.versioned() || d.before.Identity != d.identity:
+	case !d.info.versioned() || d.before.Identity != d.info.Identity():
 		return false, nil
 	case policy == LedgerFail:
 		return false, stepError{stepLedger, &Error{Op: "look up", Path: f.SourcePath, Code: AlreadyTransferred,
 			Err: fmt.Errorf("this version was transferred before, as file %d at %s", d.before.FileID, waarpTimeOf(d.before.At))}}
 	}
 	return true, nil
+}
+
+// leaveOut ends a delivery before it begins. Where an earlier attempt has left something at the partner, that must be within
+// reach: nobody sweeps after a file that is Done.
+func (d *delivery) leaveOut() error {
+	if d.job.last != nil {
+		if err := d.remote.connect(d.job.moving); err != nil {
+			return err
+		}
+	}
+	d.job.skipped()
+	return nil
 }
 
 // sameContent fails where the content that has arrived was published before, and the policy is to leave it.
@@ -153,7 +166,7 @@ func (d *delivery) enterLedger() {
 func (d *delivery) ledgerEntry(sum []byte) *store.LedgerEntry {
 	f := &d.job.file.File
 	return &store.LedgerEntry{
-		Scope: LedgerScope(f.ConnectorID, f.Direction), Path: f.SourcePath, Identity: d.identity, Size: d.info.Size, SHA256: bytes.Clone(sum),
+		Scope: LedgerScope(f.ConnectorID, f.Direction), Path: f.SourcePath, Identity: d.info.Identity(), Size: d.info.Size, SHA256: bytes.Clone(sum),
 	}
 }
 

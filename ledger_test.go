@@ -48,6 +48,22 @@ func TestLedgerPolicies(t *testing.T) {
 	})
 }
 
+// What a file becomes on its way has a name of its own for each attempt; the ledger is about the source.
+func TestLedgerKnowsFilesThatAreChanged(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := setup(t, seconds, withRule(transfer.Rule{Transforms: []transfer.Transform{transfer.Gzip(0)}}))
+		send := func() transfer.ConnectorFileTransferResult {
+			return b.run(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in", Ledger: transfer.LedgerSkip})[0]
+		}
+		b.local.WriteFile("a.bin", content(1, 2500))
+		require.False(t, send().Skipped)
+		require.True(t, send().Skipped)
+		b.local.WriteFile("a.bin", content(2, 2500))
+		require.False(t, send().Skipped, "another version")
+		require.True(t, send().Skipped)
+	})
+}
+
 func TestLedgerKnowsContent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := setup(t, seconds)

@@ -22,6 +22,10 @@ type ListDirectoryInput struct {
 	Recursive   bool   // list what is in directories, too
 	MaxItems    int    // files and directories together: 1 to 200,000; default 200,000
 	MaxDepth    int    // with Recursive: levels of directories, that of Path included: 1 to 1,000; default 32
+
+	// LeftOut, if it is set, is called with the path of each name that is left out, while the loop runs. It is as the other
+	// side gives it: hostile input.
+	LeftOut func(path string)
 }
 
 // ListedFile is one file or directory.
@@ -40,8 +44,8 @@ type ListedFile struct {
 // ListDirectory lists a directory of a partner, or of our storage, while the loop over it runs; it holds one item, and the
 // paths of directories that it has not come to yet. Items come in the order of the other side, those of a directory before
 // those of the directories in it. Links are followed, and MaxDepth is what ends those that lead in circles. Names that no
-// request could name are left out: those that are not UTF-8 or contain line breaks, and paths of more than 1,024 characters.
-// A directory below Path that is removed meanwhile is empty.
+// request could name are left out: those that are not UTF-8 or contain line breaks, and paths of more than 1,024 characters
+// (see ListDirectoryInput.LeftOut). A directory below Path that is removed meanwhile is empty.
 //
 // The list ends with its first error, which comes with an empty item. Any Client can be asked, whether it runs or not. A
 // partner's session is open as long as the loop goes on, so let the loop be quick, or break out of it.
@@ -204,6 +208,9 @@ func (w *walk) found(dir below, e DirectoryEntry) (more bool) {
 		f.Path = strings.TrimSuffix(dir.path, "/") + "/" + e.Name
 	}
 	if !isName(e.Name) || !validText(f.Path, 1, maxPathLength) {
+		if w.in.LeftOut != nil {
+			w.in.LeftOut(f.Path)
+		}
 		return true
 	}
 	if w.items++; w.items > w.in.MaxItems {

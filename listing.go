@@ -21,6 +21,7 @@ type listing struct {
 	files, paths bytes.Buffer // the elements of each list
 	items        int
 	most         int
+	leftOut      int
 	truncated    bool
 }
 
@@ -50,7 +51,7 @@ func (ops *operations) list(ctx context.Context, remote Remote, o *operation) er
 	if err := ops.engine.publish(ctx, o.spec.Target, o.id, l.text()); err != nil {
 		return outputError{err}
 	}
-	o.result = operationResult{Items: l.items, Truncated: l.truncated}
+	o.result = operationResult{Items: l.items, LeftOut: l.leftOut, Truncated: l.truncated}
 	return nil
 }
 
@@ -61,7 +62,8 @@ func (l *listing) add(entry DirectoryEntry) (more bool) {
 		full = strings.TrimSuffix(l.dir, "/") + "/" + entry.Name
 	}
 	if !validText(full, 1, maxPathLength) {
-		return true // no request could name it
+		l.leftOut++ // no request could name it
+		return true
 	}
 	if l.items >= l.most || l.files.Len()+l.paths.Len() >= maxListing {
 		l.truncated = true

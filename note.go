@@ -23,7 +23,7 @@ type fileNote struct {
 	Attempts    int          `json:"attempts,omitempty"`
 	Skipped     bool         `json:"skipped,omitempty"`
 	Node        string       `json:"node,omitempty"`
-	Session     *SessionInfo `json:"session,omitempty"` // of the last attempt that reached the partner on that node
+	Session     *SessionInfo `json:"session,omitempty"` // in which it was delivered, or that the last attempt had
 }
 
 // note returns what the journal shall keep with a change that ends f. One that gives f back ends it if it is to be cancelled.

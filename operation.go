@@ -68,6 +68,7 @@ type DescribeRemoteOperationOutput struct {
 	FailureDetail  Code   // the finer cause; may be empty
 
 	Items      int       // of RemoteList: in the listing file
+	LeftOut    int       // of RemoteList: names that are not, because no request could name them
 	Truncated  bool      // of RemoteList: there were more
 	CreatedAt  time.Time // UTC
 	FinishedAt time.Time // zero until final

@@ -143,7 +143,7 @@ func describeOperation(o *store.Operation) (*DescribeRemoteOperationOutput, erro
 	out := &DescribeRemoteOperationOutput{
 		OperationID: o.ID, ConnectorID: o.ConnectorID, Kind: spec.Kind, Path: spec.Path, TargetPath: spec.Target,
 		StatusCode: TransferTableStatusInProgress, FailureCode: Code(o.Code), FailureDetail: Code(o.Detail), FailureMessage: o.Message,
-		Items: result.Items, Truncated: result.Truncated, CreatedAt: o.CreatedAt, FinishedAt: o.FinishedAt,
+		Items: result.Items, LeftOut: result.LeftOut, Truncated: result.Truncated, CreatedAt: o.CreatedAt, FinishedAt: o.FinishedAt,
 	}
 	switch {
 	case o.Expired:
@@ -168,6 +168,7 @@ type operationSpec struct {
 // operationResult is what came of it, likewise.
 type operationResult struct {
 	Items     int  `json:"items,omitempty"`
+	LeftOut   int  `json:"leftOut,omitempty"`
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -336,7 +337,7 @@ func (ops *operations) record(o *operation, err error) {
 	if err != nil {
 		log.Warn("operation failed", "error", err)
 	} else {
-		log.Info("operation done", "items", o.result.Items, "truncated", o.result.Truncated)
+		log.Info("operation done", "items", o.result.Items, "left_out", o.result.LeftOut, "truncated", o.result.Truncated)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.cut), storeTimeout)
 	defer cancel()

@@ -73,6 +73,7 @@ func TestDirectoryListing(t *testing.T) {
 	require.Equal(t, transfer.TransferTableStatusCompleted, out.StatusCode)
 	require.Equal(t, transfer.RemoteList, out.Kind)
 	require.Equal(t, []any{d.id, "/in", 3, false}, []any{out.ConnectorID, out.Path, out.Items, out.Truncated})
+	require.Equal(t, 2, out.LeftOut)
 	l := d.listed(out.TargetPath)
 	require.Len(t, l.Files, 2)
 	require.Equal(t, "/in/a.csv", l.Files[0].FilePath)

@@ -59,8 +59,12 @@ type FailedFile struct {
 }
 
 // outstanding reports whether err says that the file was handed over and its receipt is still to come.
-func outstanding(err error) (o Outstanding, is bool) {
-	is = errors.As(err, &o)
+func outstanding(err error) (Outstanding, bool) {
+	if err == nil {
+		return Outstanding{}, false // before anything is allocated
+	}
+	var o Outstanding
+	is := errors.As(err, &o)
 	return o, is
 }
 

@@ -112,14 +112,16 @@ func requestHash(in *StartFileTransferInput) ([]byte, error) {
 	return sum[:], nil
 }
 
-// newUUID returns a version 7 UUID (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits.
+// newUUID returns a version 7 UUID (RFC 9562, section 5.7): 48 bits of milliseconds, 12 bits of their fraction (section 6.2,
+// method 3), so that ids grow with time, then random bits.
 func newUUID(now time.Time) string {
 	var u [16]byte
 	_, _ = rand.Read(u[:]) // never fails since Go 1.24
 	ms := uint64(now.UnixMilli())
+	fraction := uint16(now.Nanosecond() % 1e6 * 4096 / 1e6)
 	binary.BigEndian.PutUint32(u[0:], uint32(ms>>16))
 	binary.BigEndian.PutUint16(u[4:], uint16(ms))
-	u[6] = u[6]&0x0f | 0x70
+	binary.BigEndian.PutUint16(u[6:], 0x7000|fraction)
 	u[8] = u[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }

@@ -42,7 +42,7 @@ func awsStatus(f *store.File) TransferTableStatus {
 
 // ConnectorFileTransferResult tells how one file of a transfer goes.
 type ConnectorFileTransferResult struct {
-	FilePath       string // as given in the request
+	FilePath       string // as given in the request, below the rule's SourceDirectory if there is one
 	StatusCode     TransferTableStatus
 	FailureCode    Code   // of the last attempt that failed; while IN_PROGRESS another one follows
 	FailureMessage string // host, path, phase and cause
@@ -61,7 +61,7 @@ type ConnectorFileTransferResult struct {
 	Failures         int         // attempts in a row that failed without coming further; see RetryPolicy.MaxAttempts
 	NextAttemptAt    time.Time   // when a file that waits may be taken up (again): later if the partner cannot be reached or is at its limit; otherwise zero
 	RetryOf          int64       // FileID of the finished file that RetryTransfer repeats; 0: none
-	Skipped          bool        // completed without moving it, by OverwriteSkip
+	Skipped          bool        // completed without moving it, by OverwriteSkip or a LedgerPolicy
 	SHA256           string      // of the content in hexadecimal, once COMPLETED and not Skipped
 	CreatedAt        time.Time   // UTC, as all times here
 	StartedAt        time.Time   // zero until first taken up

@@ -39,12 +39,12 @@ type Rule struct {
 	//
 	// Before runs before anything of the file is moved, once. After runs when it was published and verified: from then
 	// on it is never moved again, and it is COMPLETED with the last task. A file that was not moved because of
-	// OverwriteSkip has none. A task that fails for good fails the file, although it is at its target. What a user
+	// OverwriteSkip or the Ledger has none. A task that fails for good fails the file, although it is at its target. What a user
 	// cancels then stays there.
 	//
 	// OnError runs when the file is about to fail for good (not when it is paused or cancelled), while it is still
 	// IN_PROGRESS. The first of its tasks that fails, in whatever way, ends it; the message says so, and why the file
-	// failed stays what it is.
+	// failed stays what it is. One that the partner's closed window (Limits.Open) keeps from it waits for that to open.
 	//
 	// A chain is kept by the number of its next task: take files to their end, or give the rule another name, before
 	// you put tasks in front of others. A task whose name is not that which was cut off is not run in its place.

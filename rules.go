@@ -177,7 +177,7 @@ func (in *ruled) targetPath(dir, file string) string {
 // targetName is where a file of this base name goes.
 func (in *ruled) targetName(dir, base string) string {
 	if in.rule != nil {
-		base = in.rule.targetName(base)
+		base = in.rule.TargetName(base)
 	}
 	return path.Join(dir, base)
 }

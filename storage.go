@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"time"
 )
@@ -89,10 +90,16 @@ type FileInfo struct {
 }
 
 // Identity tells versions of one file apart: the ETag, or else size and modification time. With neither ETag nor
-// modification time there is no telling, and a delivery that was interrupted starts again at zero.
+// modification time there is no telling, and a delivery that was interrupted starts again at zero. It is one line of valid
+// UTF-8 of up to 260 characters: an ETag that is not, from a strange server, is hashed.
 func (i FileInfo) Identity() string {
-	if i.ETag != "" {
+	switch {
+	case i.ETag == "":
+	case validText(i.ETag, 1, maxNameLength):
 		return "etag:" + i.ETag
+	default:
+		sum := sha256.Sum256([]byte(i.ETag))
+		return "hash:" + hex.EncodeToString(sum[:])
 	}
 	text := append(make([]byte, 0, 48), "stat:"...)
 	text = append(strconv.AppendInt(text, i.Size, 10), ':')

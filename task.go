@@ -126,7 +126,7 @@ func (t theirPlace) ask(ctx context.Context, do func(Directories) error) error {
 }
 
 // newTaskFile is the file for its present task. The caller closes it.
-func (e *engine) newTaskFile(j *job, repeated bool) *TaskFile {
+func (e *engine) newTaskFile(j *job, task Task, repeated bool) *TaskFile {
 	f, c := &j.file.File, &j.chain
 	t := &TaskFile{
 		TransferID: f.TransferID, FileID: f.ID, ConnectorID: f.ConnectorID, FollowID: f.FollowID, RuleName: f.RuleName,
@@ -138,7 +138,11 @@ func (e *engine) newTaskFile(j *job, repeated bool) *TaskFile {
 	if c.Failed != nil {
 		t.FailureCode, t.FailureDetail, t.FailureMessage = Code(c.Failed.Code), Code(c.Failed.Detail), c.Failed.Message
 	}
-	t.source, t.target = newOurPlace(e.cfg.Storage), theirPlace{e.sessionOf(j)}
+	theirs := e.sessionOf(j)
+	if theirs.throttle != nil && !task.Repeatable() {
+		theirs.throttle.stop = nil // it is not cut off in its middle
+	}
+	t.source, t.target = newOurPlace(e.cfg.Storage), theirPlace{theirs}
 	if f.Direction == store.Retrieve {
 		t.source, t.target = t.target, t.source
 	}

@@ -15,6 +15,7 @@ type builtin struct {
 	name     string
 	wrong    error // with how it was made
 	atTarget bool  // it is about a file that was delivered: there is nothing to do for another
+	atSource bool  // it is about the source, at least of files that are sent
 	ours     side  // the side that must be ours; 0: none
 	once     bool  // it must not run again
 	run      func(ctx context.Context, f *TaskFile) error
@@ -26,6 +27,9 @@ func (b *builtin) Repeatable() bool { return !b.once }
 func (b *builtin) Run(ctx context.Context, f *TaskFile) error {
 	if b.atTarget && !f.Delivered {
 		return nil
+	}
+	if b.atSource && len(f.job.request.Bundle) > 0 { // the rule was another one when it was started
+		return &Error{Op: b.name, Path: f.SourcePath, Code: UnsupportedOperationError, Err: errors.New("a bundle has several sources")}
 	}
 	if b.ours != 0 && !b.ours.isOurs(f.Direction) {
 		return &Error{Op: b.name, Path: *b.ours.path(f), Code: UnsupportedOperationError, Err: errNotOurs}
@@ -89,8 +93,8 @@ func Call(name string, repeatable bool, run func(ctx context.Context, f *TaskFil
 // that is another version than was delivered is left, and the file fails with detail SOURCE_CHANGED: nobody has the new
 // one. Partners that hand out a file once are not asked.
 func DeleteSource() Task {
-	return &builtin{name: "delete source", run: func(ctx context.Context, f *TaskFile) error {
-		if err := f.sourceIsSame(ctx); err != nil {
+	return &builtin{name: "delete source", atSource: true, run: func(ctx context.Context, f *TaskFile) error {
+		if err := f.sourceIsSame(ctx, "delete"); err != nil {
 			return err
 		}
 		return unlessGone(f.Source().RemovePath(ctx, f.SourcePath))
@@ -152,7 +156,7 @@ func (f *TaskFile) mayReadBack(ctx context.Context) error {
 // transfer of its own, once, with the same FollowID and metadata and without a rule, and does not wait for it. That reads
 // the file later: do not move or delete it in the same chain.
 func Forward(connectorID, remoteDirectoryPath string) Task {
-	b := &builtin{name: "forward to " + shorten(connectorID, maxShownValue), run: func(ctx context.Context, f *TaskFile) error {
+	b := &builtin{name: "forward to " + shorten(connectorID, maxShownValue), atSource: true, run: func(ctx context.Context, f *TaskFile) error {
 		return f.forward(ctx, connectorID, remoteDirectoryPath)
 	}}
 	if !validText(connectorID, 1, maxNameLength) || !validText(remoteDirectoryPath, 0, maxPathLength) {
@@ -181,7 +185,7 @@ func (f *TaskFile) forward(ctx context.Context, connectorID, dir string) error {
 }
 
 // sourceIsSame fails if another version than was delivered is at the source by now.
-func (f *TaskFile) sourceIsSame(ctx context.Context) error {
+func (f *TaskFile) sourceIsSame(ctx context.Context, op string) error {
 	if f.identity == "" {
 		return nil
 	}
@@ -196,7 +200,7 @@ func (f *TaskFile) sourceIsSame(ctx context.Context) error {
 	}
 	defer func() { _ = src.Close() }()
 	if src.Info().Identity() != f.identity {
-		return forGood{&Error{Op: "delete", Path: f.SourcePath, Code: SourceChanged, Err: errors.New("it is not the version that was delivered")}}
+		return forGood{&Error{Op: op, Path: f.SourcePath, Code: SourceChanged, Err: errors.New("it is not the version that was delivered")}}
 	}
 	return nil
 }

@@ -155,18 +155,22 @@ func TestAMissingSource(t *testing.T) {
 }
 
 // The producer has put a new version there, which nobody has transferred.
-func TestANewerSourceIsNotDeleted(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var b *bench
-		b = setup(t, after(transfer.Call("it changes", true, func(context.Context, *transfer.TaskFile) error {
-			b.remote.WriteFile("ready/a.csv", []byte("new"))
-			return nil
-		}), transfer.DeleteSource()))
-		r := b.wait(b.retrieveByRule("a.csv", content(1, 100)))
-		require.Equal(t, transfer.SourceChanged, r.FailureDetail)
-		require.Equal(t, []string{"ready/a.csv"}, b.remote.Paths())
-		require.Equal(t, 1, r.Attempts, "it does not get better")
-	})
+func TestANewerSourceStaysWhereItIs(t *testing.T) {
+	for name, task := range map[string]transfer.Task{"deleted": transfer.DeleteSource(), "moved": transfer.MoveSource("done"), "renamed": transfer.RenameSource("{name}.done")} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var b *bench
+				b = setup(t, after(transfer.Call("it changes", true, func(context.Context, *transfer.TaskFile) error {
+					b.remote.WriteFile("ready/a.csv", []byte("new"))
+					return nil
+				}), task))
+				r := b.wait(b.retrieveByRule("a.csv", content(1, 100)))
+				require.Equal(t, transfer.SourceChanged, r.FailureDetail)
+				require.Equal(t, []string{"ready/a.csv"}, b.remote.Paths())
+				require.Equal(t, 1, r.Attempts, "it does not get better")
+			})
+		})
+	}
 }
 
 func TestVerifyTarget(t *testing.T) {

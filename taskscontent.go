@@ -66,7 +66,7 @@ func unpackedName(name string) (string, bool) {
 
 func copyInto(s side, dir string) Task {
 	return &builtin{
-		name: shorten(fmt.Sprintf("copy %v to %s", s, dir), maxNameLength), atTarget: s == targetSide, ours: s, wrong: checkDirectoryPattern(dir),
+		name: shorten(fmt.Sprintf("copy %v to %s", s, dir), maxNameLength), atTarget: s == targetSide, atSource: s == sourceSide, ours: s, wrong: checkDirectoryPattern(dir),
 		run: func(ctx context.Context, f *TaskFile) error {
 			from := *s.path(f)
 			to := path.Join(f.expand(dir, ""), path.Base(from))

@@ -12,7 +12,8 @@ import (
 
 // MoveSource returns a task that moves the source into a directory of its side, which is made if it is missing. In dir,
 // {date}, {time}, {id} and {transfer} stand for what they do in RenameSource. A file of that name which is there already
-// fails the task with detail FILE_EXISTS.
+// fails the task with detail FILE_EXISTS. After the transfer, a source that is another version than was delivered is left
+// where it is, and the file fails, as in DeleteSource.
 func MoveSource(dir string) Task { return moveInto(sourceSide, dir) }
 
 // MoveTarget returns a task that moves what was delivered into a directory of its side, as MoveSource does. It does nothing
@@ -31,7 +32,7 @@ func MoveTarget(dir string) Task { return moveInto(targetSide, dir) }
 //	{transfer}  the TransferID
 //
 // So that a repeated run makes the same name, nothing depends on when or where it runs. A name that would not stay in its
-// directory, is longer than 255 bytes, or is there already fails the task.
+// directory, is longer than 255 bytes, or is there already fails the task, as does another version than was delivered (see MoveSource).
 func RenameSource(pattern string) Task { return renameTo(sourceSide, pattern) }
 
 // RenameTarget returns a task that gives what was delivered another name in its directory, by a pattern as in RenameSource.
@@ -40,7 +41,7 @@ func RenameTarget(pattern string) Task { return renameTo(targetSide, pattern) }
 
 func moveInto(s side, dir string) Task {
 	return &builtin{
-		name: shorten(fmt.Sprintf("move %v to %s", s, dir), maxNameLength), atTarget: s == targetSide, wrong: checkDirectoryPattern(dir),
+		name: shorten(fmt.Sprintf("move %v to %s", s, dir), maxNameLength), atTarget: s == targetSide, atSource: s == sourceSide, wrong: checkDirectoryPattern(dir),
 		run: func(ctx context.Context, f *TaskFile) error {
 			return s.move(ctx, f, path.Join(f.expand(dir, ""), path.Base(*s.path(f))))
 		},
@@ -49,7 +50,7 @@ func moveInto(s side, dir string) Task {
 
 func renameTo(s side, pattern string) Task {
 	return &builtin{
-		name: shorten(fmt.Sprintf("rename %v to %s", s, pattern), maxNameLength), atTarget: s == targetSide, wrong: checkNamePattern(pattern),
+		name: shorten(fmt.Sprintf("rename %v to %s", s, pattern), maxNameLength), atTarget: s == targetSide, atSource: s == sourceSide, wrong: checkNamePattern(pattern),
 		run: func(ctx context.Context, f *TaskFile) error {
 			dir, base := path.Split(*s.path(f))
 			name := f.expand(pattern, base)
@@ -66,6 +67,11 @@ func (s side) move(ctx context.Context, f *TaskFile, to string) error {
 	from := s.path(f)
 	if to == *from {
 		return nil
+	}
+	if s == sourceSide {
+		if err := f.sourceIsSame(ctx, "move"); err != nil {
+			return err
+		}
 	}
 	if err := f.relocate(ctx, s.place(f), *from, to); err != nil {
 		return err

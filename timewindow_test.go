@@ -127,7 +127,7 @@ func neverEnters(t *testing.T, random *rand.Rand) {
 			require.NoError(t, err)
 			out, err := b.client.TestConnection(t.Context(), &transfer.TestConnectionInput{ConnectorID: "acme"})
 			require.NoError(t, err)
-			require.Equal(t, isOpen(ofConnector, time.Now()), out.Status == transfer.TestConnectionOK, out.StatusMessage)
+			require.Equal(t, !isOpen(ofConnector, time.Now()), out.FailureDetail == transfer.OutsideWindow, out.StatusMessage) // other failures are made
 		}
 		ids = append(ids, b.start(in))
 		time.Sleep(time.Duration(random.Int64N(int64(12 * time.Hour))))

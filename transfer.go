@@ -107,7 +107,8 @@ type StartFileTransferInput struct {
 	// BundleName makes one file of all SendFilePaths: a ZIP file of this base name, such as "reports.zip", packed while it is
 	// sent. It has one row, with BundleName as its FilePath, and one result. Its entries have the base names of the paths, all
 	// different, and no directories. It does not go on in mid-file after an interruption, but begins anew. A rule's
-	// Transforms change the ZIP file, and its tasks cannot reach the sources. Default: each path is a file of its own.
+	// Transforms change the ZIP file; a rule with tasks about the source, Forward among them, is refused. Default: each path
+	// is a file of its own.
 	BundleName string `json:",omitempty"` // not AWS's
 
 	// RemoteDirectoryPath is where sent files go. Default: the home directory of the SFTP user. Relative paths are

@@ -45,8 +45,8 @@ type Content struct {
 	ModTime   time.Time // of the source; zero if not known
 }
 
-// targetName is the base name under which the file with the base name base is delivered.
-func (r Rule) targetName(base string) string {
+// TargetName returns the base name under which Transforms have a file delivered, for the base name of its source.
+func (r Rule) TargetName(base string) string {
 	for _, t := range r.Transforms {
 		base = renamed(t, base)
 	}

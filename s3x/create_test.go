@@ -111,7 +111,7 @@ func TestLimits(t *testing.T) {
 	}
 	require.Zero(t, s.openUploads(t))
 	_, err = storage.Create(t.Context(), "a", transfer.CreateOptions{Size: -2, WindowSize: 1})
-	requireCode(t, transfer.InternalError, err, "-1 bytes")
+	requireCode(t, transfer.InternalError, err, "-2 bytes")
 }
 
 func TestCreateFailures(t *testing.T) {

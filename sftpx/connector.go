@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 
@@ -19,6 +20,8 @@ type Connector struct {
 	log  *slog.Logger
 	url  string
 	pool *pool
+
+	temporary *regexp.Regexp // paths of unfinished deliveries; nil: none can be told
 
 	learnedPacket atomic.Int64 // what the server takes at most; 0 until it has shown a limit
 	lostLarge     atomic.Int32 // connections that broke under the first large WRITE, one after the other
@@ -44,7 +47,7 @@ func New(cfg Config) (*Connector, error) {
 	if cfg.User != "" {
 		location.User = url.User(cfg.User)
 	}
-	c := &Connector{cfg: cfg, keys: keys, log: cfg.Logger, url: location.String()}
+	c := &Connector{cfg: cfg, keys: keys, log: cfg.Logger, url: location.String(), temporary: cfg.temporaries()}
 	c.noResume.Store(cfg.NoResume)
 	c.pool = newPool(c)
 	return c, nil

@@ -28,7 +28,8 @@ const (
 )
 
 // ListDirectory lists a directory, one answer of the server after the other. Links are listed as what they lead to, where
-// the server says that; what is neither a file nor a directory is left out, as is what no path could name.
+// the server says that; what is neither a file nor a directory is left out, as are what no path could name, and the temporary
+// files of deliveries that are not finished (Profile.TempName, if that says more than the key).
 func (r *remote) ListDirectory(ctx context.Context, dir string, found func(transfer.DirectoryEntry) bool) (err error) {
 	if err := checkPath("list", dir); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (r *remote) ListDirectory(ctx context.Context, dir string, found func(trans
 
 // entry makes an entry of a name; ok is false for what is to be left out.
 func (r *remote) entry(ctx context.Context, dir string, n name) (entry transfer.DirectoryEntry, ok bool) {
-	if n.name == "" || n.name == "." || n.name == ".." || strings.ContainsAny(n.name, "/\x00") {
+	if n.name == "" || n.name == "." || n.name == ".." || strings.ContainsAny(n.name, "/\x00") || r.c.isOurs(dir, n.name) {
 		return entry, false
 	}
 	kind := n.kind()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed62b9dc43/transfer"
 	"github.com/seed62b9dc43/transfer/internal/testenv"
+	"github.com/seed62b9dc43/transfer/sftpx"
 	"github.com/seed62b9dc43/transfer/transfertest"
 )
 
@@ -59,6 +61,37 @@ func TestListDirectory(t *testing.T) {
 	require.Error(t, r.ListDirectory(t.Context(), "", nil))
 	require.Error(t, r.ListDirectory(t.Context(), "a\x00", nil))
 	require.Zero(t, server.OpenHandles())
+}
+
+func TestListDirectoryLeavesOutOurUnfinishedDeliveries(t *testing.T) {
+	t.Parallel()
+	const key = "0123456789abcdef0123456789abcdef"
+	for name, c := range map[string]struct {
+		pattern string
+		mode    sftpx.RenameMode
+		ours    []string
+		others  []string
+	}{
+		"by default":        {"", 0, []string{".transfer-" + key + ".part"}, []string{".transfer-x.part", ".transfer-" + key + ".part2", "a.part"}},
+		"after the target":  {"%n.%k.tmp", 0, []string{"a.csv." + key + ".tmp", key + "." + key + ".tmp"}, []string{"a.csv.tmp", "." + key + ".tmp", "a.csv." + key + "xtmp"}},
+		"elsewhere":         {"../in/tmp-%k", 0, []string{"tmp-" + key}, []string{"x-tmp-" + key}},
+		"in a directory":    {"up/%k", 0, nil, []string{key}},
+		"absolutely":        {"/home/in/%k", 0, []string{key}, []string{key + ".csv"}},
+		"by the key alone":  {"%n.%k", 0, nil, []string{"a.csv." + key}},
+		"without temporary": {"", sftpx.RenameDirect, nil, []string{".transfer-" + key + ".part"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := transfertest.StartSFTP(t, transfertest.SFTPOptions{Home: "/home"})
+			for _, file := range append(c.ours, c.others...) {
+				require.NoError(t, server.WriteFile("/home/in/"+file, []byte("x")))
+			}
+			cfg := config(server)
+			cfg.TempName, cfg.RenameMode = c.pattern, c.mode
+			found := slices.Sorted(maps.Keys(names(t, remote(t, connect(t, cfg)), "/home/in")))
+			require.ElementsMatch(t, c.others, found)
+		})
+	}
 }
 
 func TestListDirectoryFails(t *testing.T) {

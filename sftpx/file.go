@@ -89,7 +89,9 @@ func (f *file) close() error {
 // all without waiting in between, which only servers are asked for that do one thing after the other. The size is -1 if the
 // server does not say it. It is to be called in do.
 func (f *file) settle(p []byte, look bool) (size int64, err error) {
+	f.mu.Lock()
 	at := f.seats[0]
+	f.mu.Unlock()
 	var written, looked <-chan reply
 	if len(p) > 0 {
 		written, err = at.lane.askWithNext(fxpWrite, func(b []byte) []byte {

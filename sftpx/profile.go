@@ -12,7 +12,8 @@ type Profile struct {
 	RenameMode RenameMode
 	// TempName is the name of a file under way: %k stands for the delivery's key and must be in it, %n for the
 	// target's own name. It is relative to the target's directory; with slashes it names another one, which must be
-	// on the same file system. Empty means ".transfer-%k.part".
+	// on the same file system. Listings leave such names out, unless there is nothing but %k and %n to know them by. Empty
+	// means ".transfer-%k.part".
 	TempName string
 	// Verify is what is asked after a delivered file was closed. 0 is VerifySize.
 	Verify Verify

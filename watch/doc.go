@@ -33,11 +33,14 @@
 //
 // # Limits
 //
+// While a partner's time window (transfer.Limits.Open) is closed, a run that is due is put off: it is tried again each minute,
+// which counts as no failure.
+//
 // A look comes to 200,000 files and directories; a watch with more reports Truncated. One run starts up to
 // Selection.MaxFiles; plans have up to 5,000 files. The state of a watch takes about 23 bytes in the Store for each file that
 // is there and was started, and is written with each plan and at the end of each run. Paths and the targets made of them have
-// up to 1,024 characters. Names with control characters, and those that lead out of the directory, are passed over, counted
-// (Status.PassedOver) and logged; names that no request could name Client.ListDirectory leaves out before.
+// up to 1,024 characters. What has a longer one, or a name that is not UTF-8, has control characters or leads out of the
+// directory, is passed over, counted (Status.PassedOver) and logged.
 //
 // A file that a watch remembers is not looked up in the ledger again: Client.ForgetTransferred has it started again only
 // together with [Watcher.Forget].

@@ -70,12 +70,13 @@ type flow struct {
 	named  string // the directory as requests name it: below the rule's SourceDirectory
 	ledger transfer.LedgerPolicy
 	target string
+	naming func(base string) string // the base name at the target of that of a source
 }
 
 // newFlow returns a flow, or reports each wrong field. rule finds a rule by its name.
 func newFlow(s Selection, d Delivery, rule func(string) (transfer.Rule, bool), wrong wrongFunc) flow {
 	r, _ := rule(d.RuleName)
-	f := flow{Selection: s.withDefaults(), Delivery: d, ledger: d.Ledger, target: d.TargetDirectory}
+	f := flow{Selection: s.withDefaults(), Delivery: d, ledger: d.Ledger, target: d.TargetDirectory, naming: r.TargetName}
 	if f.Direction == 0 {
 		f.Direction = r.Direction
 	}
@@ -129,16 +130,17 @@ func (f *flow) targetOf(rel string) string {
 	return path.Join(f.target, parent(rel))
 }
 
-// usable says why a path that was given out cannot be asked for, or "".
-func (f *flow) usable(rel string) string {
+// usable says why what was given out cannot be asked for, or "".
+func (f *flow) usable(e *entry) string {
+	rel := e.rel
 	if why := hostile(rel); why != "" {
 		return why
 	}
 	if f.named != f.listed && strings.Contains(rel, `\`) {
 		return "has a backslash, which some servers take for a slash"
 	}
-	longest := max(utf8.RuneCountInString(f.path(rel)), utf8.RuneCountInString(path.Join(f.targetOf(rel), path.Base(rel))))
-	if longest > maxPathLength {
+	longest := max(utf8.RuneCountInString(f.path(rel)), utf8.RuneCountInString(path.Join(f.targetOf(rel), f.naming(path.Base(rel)))))
+	if longest > maxPathLength || e.unnamed {
 		return fmt.Sprintf("makes a path of more than %d characters", maxPathLength)
 	}
 	return ""

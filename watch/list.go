@@ -17,6 +17,7 @@ type entry struct {
 	modTime   time.Time
 	directory bool
 	truncated bool // it is the last one, though there are more
+	unnamed   bool // no request could name it: only rel is known
 }
 
 // version tells versions of one file apart.
@@ -38,7 +39,12 @@ func (l clientLister) list(ctx context.Context, f *flow) iter.Seq2[entry, error]
 		in.ConnectorID = f.ConnectorID
 	}
 	return func(yield func(entry, error) bool) {
+		ended := false
+		in.LeftOut = func(path string) { ended = ended || !yield(entry{rel: f.below(path), unnamed: true}, nil) }
 		for item, err := range l.client.ListDirectory(ctx, in) {
+			if ended {
+				return
+			}
 			if err != nil {
 				yield(entry{}, err)
 				return

@@ -18,7 +18,8 @@ import (
 // Limits of selections.
 const (
 	selectionsKept  = 7 * 24 * time.Hour // after their end
-	selectionTries  = 24 * time.Hour     // from StartAt
+	selectionTries  = 24 * time.Hour     // from StartAt, or since the partner's time window was closed
+	selectionWaits  = 8 * 24 * time.Hour // from StartAt, for that: windows are those of a week
 	longestID       = 100                // characters
 	firstSelectWait = time.Second
 	longSelectWait  = 5 * time.Minute
@@ -47,7 +48,8 @@ type StartSelectionOutput struct {
 
 // StartSelection notes that a Selection is to be run once, and returns at once. A started Watcher, here or on another node,
 // looks into the directory when the time has come and starts the transfers. If its node dies in between, another one goes on:
-// each path is started once. A partner that does not answer is asked again for 24 hours.
+// each path is started once. A partner that does not answer is asked again for 24 hours, and one whose time window is closed
+// (transfer.Limits.Open) when that opens, if it does so within eight days.
 //
 // Errors: InvalidRequestException with every wrong field, ServiceUnavailableException when the Store failed.
 func (w *Watcher) StartSelection(ctx context.Context, in *StartSelectionInput) (*StartSelectionOutput, error) {
@@ -194,7 +196,11 @@ func (w *Watcher) selection(ctx context.Context, h *held, id string) {
 		w.giveBack(ctx, h, 0)
 		return
 	}
-	delay := s.settle(err, max(time.Since(h.duty.CreatedAt), 0)-max(in.StartAt.Sub(h.duty.CreatedAt), 0))
+	begin := h.duty.CreatedAt
+	if in.StartAt.After(begin) {
+		begin = in.StartAt
+	}
+	delay := s.settle(err, begin)
 	data, err := s.marshal()
 	if err == nil {
 		h.set(data)
@@ -216,10 +222,16 @@ func (w *Watcher) runSelection(ctx context.Context, h *held, s *state, in *Start
 	return r.do(ctx)
 }
 
-// settle notes how a selection's run ended, so long after its beginning, and returns when the duty is due again.
-func (s *state) settle(err error, since time.Duration) time.Duration {
+// settle notes how a selection's run ended that was to begin at a time, and returns when the duty is due again.
+func (s *state) settle(err error, begin time.Time) time.Duration {
 	s.ended(err)
-	if err != nil && !permanent(err) && since < selectionTries {
+	if isShut(err) && time.Since(begin) < selectionWaits {
+		return shutDelay
+	}
+	if s.Shut.After(begin) {
+		begin = s.Shut
+	}
+	if err != nil && !isShut(err) && !permanent(err) && time.Since(begin) < selectionTries {
 		return doubled(firstSelectWait, s.Failures, longSelectWait)
 	}
 	s.Failed, s.Finished = err != nil, time.Now().UTC()

@@ -100,7 +100,7 @@ func (r *run) plan(files []candidate) {
 	var bundles []*bundle
 	for i := range files {
 		f := &files[i]
-		target, name := r.targetOf(f.rel), path.Base(f.rel)
+		target, name := r.targetOf(f.rel), r.naming(path.Base(f.rel))
 		b := open[target]
 		if b == nil || len(b.paths) >= most || b.names[name] {
 			b = &bundle{target: target, names: make(map[string]bool)}
@@ -120,7 +120,7 @@ func (r *run) plan(files []candidate) {
 type bundle struct {
 	target string
 	paths  []string
-	names  map[string]bool // no two of one transfer have the same
+	names  map[string]bool // at the target: no two of one transfer have the same
 }
 
 func (r *run) requestOf(b *bundle) transfer.StartFileTransferInput {

@@ -100,8 +100,11 @@ func (t *timetable) first(now time.Time) time.Time {
 	return t.cron.after(now)
 }
 
-// following is the first time behind now, where next was due.
+// following is the first time behind now, where next was due. By the Store's clock that may be a little before next.
 func (t *timetable) following(next, now time.Time) time.Time {
+	if t.cron != nil && next.After(now) {
+		return t.cron.after(next)
+	}
 	if t.cron != nil {
 		return t.cron.after(now)
 	}

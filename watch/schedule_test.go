@@ -7,6 +7,8 @@ import (
 
 	"github.com/adhocore/gronx"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed62b9dc43/transfer"
 )
 
 func at(t *testing.T, place, text string) time.Time {
@@ -148,6 +150,7 @@ func TestAppoint(t *testing.T) {
 	nightly, err := newTimetable(Schedule{Cron: "0 2 * * *"})
 	require.NoError(t, err)
 	now := at(t, "UTC", "2026-11-20 02:00:00")
+	closed := &transfer.Error{Op: "connect", Code: transfer.OutsideWindow}
 	for _, test := range []struct {
 		name  string
 		table *timetable
@@ -166,6 +169,9 @@ func TestAppoint(t *testing.T) {
 		{"failed", every, false, 0, outcome{err: errTable, failures: 3}, 4 * time.Minute, appointment{Next: now.Add(4 * time.Minute)}},
 		{"failed often", every, false, 0, outcome{err: errTable, failures: 300}, 15 * time.Minute, appointment{Next: now.Add(15 * time.Minute)}},
 		{"failed at night", nightly, false, 0, outcome{err: errTable, failures: 2}, time.Minute, appointment{now.Add(24 * time.Hour), true}},
+		{"the partner is closed", nightly, false, 0, outcome{err: closed, failures: 9}, time.Minute, appointment{now.Add(24 * time.Hour), true}},
+		{"still closed", nightly, true, time.Hour, outcome{err: closed}, time.Minute, appointment{now.Add(time.Hour), true}},
+		{"closed, and the next run comes soon", every, false, -30 * time.Second, outcome{err: closed, failures: 9}, 30 * time.Second, appointment{Next: now.Add(30 * time.Second)}},
 		{"failed shortly before the next", nightly, true, 20 * time.Second, outcome{err: errTable, failures: 9}, 20 * time.Second, appointment{Next: now.Add(20 * time.Second)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -174,6 +180,19 @@ func TestAppoint(t *testing.T) {
 			require.Equal(t, test.delay, delay)
 			require.Equal(t, test.then, then)
 		})
+	}
+}
+
+// The Store's clock may be ahead of ours, so that a run begins before its time as we see it: it is not made again then.
+func TestAnEarlyRunIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, schedule := range []Schedule{{Every: 24 * time.Hour}, {Cron: "0 2 * * *"}} {
+		table, err := newTimetable(schedule)
+		require.NoError(t, err)
+		next := at(t, "UTC", "2026-11-20 02:00:00")
+		then, delay := table.appoint(appointment{Next: next}, false, outcome{}, next.Add(-time.Second))
+		require.Equal(t, appointment{Next: next.Add(24 * time.Hour)}, then)
+		require.Equal(t, 24*time.Hour+time.Second, delay)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	busyDelay   = time.Second // the watch runs already
 	brokenDelay = 30 * time.Second
+	shutDelay   = time.Minute // the partner's time window is closed
 )
 
 // appointment is when a watch runs: the state of its schedule's duty.
@@ -134,6 +135,9 @@ func (t *timetable) appoint(a appointment, early bool, o outcome, now time.Time)
 	switch {
 	case isMissing(o.err):
 		return next, until + t.delay()
+	case isShut(o.err):
+		next.Early = shutDelay < until
+		return next, min(shutDelay, until)
 	case o.err != nil && t.cron == nil:
 		wait := t.backoff(o.failures, until)
 		return appointment{Next: now.Add(wait).UTC()}, wait + t.delay()
@@ -155,6 +159,10 @@ func isMissing(err error) bool {
 	return code == transfer.FileNotFound || code == transfer.DirectoryNotFound
 }
 
+// isShut reports whether a look was not made because the partner's time window is closed (transfer.Limits.Open). That costs
+// nobody anything, so that it is tried often: a window may be short.
+func isShut(err error) bool { return transfer.CodeOf(err) == transfer.OutsideWindow }
+
 // triggered makes one run that was asked for.
 func (w *Watcher) triggered(ctx context.Context, h *held, watch *watched) {
 	o := w.runWatch(ctx, watch, 1)
@@ -165,6 +173,8 @@ func (w *Watcher) triggered(ctx context.Context, h *held, watch *watched) {
 		w.giveBack(ctx, h, busyDelay)
 	case o.err == nil && o.soonest > 0:
 		w.giveBack(ctx, h, o.soonest)
+	case isShut(o.err):
+		w.giveBack(ctx, h, shutDelay)
 	default:
 		if err := h.drop(ctx); err != nil {
 			w.log.Warn("cannot note that a watch has run", "watch", watch.name, "error", err)
@@ -210,6 +220,8 @@ func (r *run) finish(ctx context.Context, err error) error {
 	r.state.ended(err)
 	switch {
 	case err == nil:
+	case isShut(err):
+		r.log.Debug("run put off", "error", err)
 	case isMissing(err) && r.state.Failures > 1:
 		r.log.Debug("run failed again", "error", err, "failures", r.state.Failures)
 	default:

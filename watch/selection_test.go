@@ -102,6 +102,24 @@ func TestHostileNames(t *testing.T) {
 	})
 }
 
+// Names that no request could name come to no request, and to the counts all the same.
+func TestNamesThatListingsLeaveOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSite(t)
+		for _, name := range []string{"good", "two\nlines", "\xff\xfe", "x/" + strings.Repeat("x", 1020)} {
+			s.local.WriteFile("/out/"+name, nil)
+		}
+		n := s.node("one", outbox(func(w *Watch) { w.Patterns = []string{"**"} })).start(s)
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"/out/good"}, s.paths())
+		status, err := n.Status(t.Context(), "outbox")
+		require.NoError(t, err)
+		require.Equal(t, 3, status.PassedOver)
+		require.Equal(t, 4, status.Listed)
+		require.Empty(t, status.LastError)
+	})
+}
+
 // A hundred thousand files are started once each, and what is remembered of them stays small.
 func TestHundredThousandFiles(t *testing.T) {
 	t.Parallel()
@@ -236,14 +254,14 @@ func FuzzNames(f *testing.F) {
 	f.Add("{a,b}/[!x]*", "../a", "{name}.done")
 	f.Add("*", "\xff", "x{name}")
 	f.Fuzz(func(t *testing.T, pattern, name, markerPattern string) {
-		flow := flow{Selection: Selection{ConnectorID: "acme", Direction: store.Send, Directory: "/out", Patterns: []string{pattern}}.withDefaults(), listed: "/out", named: "/out", target: "/in"}
+		flow := flow{Selection: Selection{ConnectorID: "acme", Direction: store.Send, Directory: "/out", Patterns: []string{pattern}}.withDefaults(), listed: "/out", named: "/out", target: "/in", naming: transfer.Rule{}.TargetName}
 		p := &problems{}
 		flow.Selection.check(p.wrong)
 		m, ok := parseMarker(markerPattern)
 		if p.err() != nil || !ok {
 			return
 		}
-		if flow.usable(name) == "" {
+		if flow.usable(&entry{rel: name}) == "" {
 			require.True(t, utf8.ValidString(name))
 			for _, path := range []string{flow.requested(name), flow.path(name)} {
 				require.True(t, strings.HasPrefix(path, "/out/"))

@@ -33,6 +33,7 @@ type state struct {
 	// Of a selection alone.
 	Finished time.Time `json:"finished,omitzero"`
 	Failed   bool      `json:"failed,omitempty"` // for good
+	Shut     time.Time `json:"shut,omitzero"`    // when the partner's time window was seen closed last
 
 	known table
 }
@@ -95,7 +96,11 @@ func (s *state) ended(err error) {
 		return
 	}
 	s.LastError = shortenTo(err.Error(), maxErrorLength)
-	s.Failures++
+	if isShut(err) {
+		s.Shut = time.Now().UTC()
+	} else {
+		s.Failures++
+	}
 }
 
 const maxErrorLength = 1000 // characters

@@ -24,7 +24,7 @@ type Status struct {
 	NextRun   time.Time // zero while it runs, and before a Watcher was started that has it
 	LastRun   time.Time // when the last run began; zero if there was none
 	LastError string    // of the last run; empty if it went well
-	Failures  int       // runs that failed, in a row
+	Failures  int       // runs that failed, in a row, but for those in which the partner's time window was closed
 	Runs      int64     // in all
 	Started   int64     // files, in all
 

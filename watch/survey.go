@@ -85,7 +85,7 @@ func (s *survey) see(ctx context.Context, e *entry) error {
 		return nil
 	}
 	s.Listed++
-	if why := s.usable(e.rel); why != "" {
+	if why := s.usable(e); why != "" {
 		if s.PassedOver++; s.PassedOver == 1 {
 			s.log.Warn("name passed over", "name", fmt.Sprintf("%q", shorten(e.rel)), "why", why)
 		}

@@ -43,7 +43,8 @@ type Config struct {
 	// Name tells this Watcher from others. Default: host name, process id and a random part.
 	Name string
 
-	// MaxRuns is how many runs there are at once on this node. Default 4.
+	// MaxRuns is how many runs there are at once on this node. Default 4. A run waits for a free connection of its partner: give
+	// more where there are many partners with few connections and long files.
 	MaxRuns int
 
 	// Lease is how long a run stays with a node that no longer answers before another takes it over. Default 30 s, at

@@ -137,7 +137,7 @@ func TestRuleFillsWhatIsEmpty(t *testing.T) {
 		require.Equal(t, "out/a/b", f.requested("a/b"))
 		require.Equal(t, "/orders/a", f.targetOf("a/b"))
 		require.True(t, f.asksLedger())
-		require.NotEmpty(t, f.usable(`a\b`))
+		require.NotEmpty(t, f.usable(&entry{rel: `a\b`}))
 	})
 }
 

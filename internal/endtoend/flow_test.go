@@ -40,8 +40,10 @@ type flow struct {
 	Key                            []byte
 	Endpoint, AccessKey, SecretKey string
 	Bucket, Drop, Archive, Bank    string
+	Public, Secret                 string // OpenPGP keys of the bank, where it has some
 
-	dir string
+	dir  string
+	wrap func(store.Store) store.Store // nil: it is used as it is
 }
 
 // parts are what a worker works with.
@@ -53,6 +55,17 @@ type parts struct {
 
 func (f *flow) open(t *testing.T, log *slog.Logger, rules map[string]transfer.Rule) parts {
 	t.Helper()
+	return f.assemble(t, log, f.storage(t, nil), transfer.Config{Rules: rules}, map[string]watch.Watch{"drop": {
+		Selection: watch.Selection{ConnectorID: "acme", Direction: store.Retrieve, Directory: f.Drop, Patterns: []string{"*.gz"}},
+		Delivery:  watch.Delivery{RuleName: "orders", Ledger: transfer.LedgerSkip},
+		Schedule:  watch.Schedule{Every: time.Second},
+		Guard:     watch.Guard{Unchanged: 2, Interval: time.Second},
+	}})
+}
+
+// connectors returns two partners, both on the same server.
+func (f *flow) connectors(t *testing.T) map[string]transfer.Connector {
+	t.Helper()
 	signer, err := ssh.ParsePrivateKey(f.Key)
 	require.NoError(t, err)
 	connectors := make(map[string]transfer.Connector)
@@ -62,32 +75,65 @@ func (f *flow) open(t *testing.T, log *slog.Logger, rules map[string]transfer.Ru
 		t.Cleanup(func() { require.NoError(t, connector.Close()) })
 		connectors[id] = connector
 	}
+	return connectors
+}
+
+// storage returns that of S3; spoil, if there is one, comes between it and the server.
+func (f *flow) storage(t *testing.T, spoil func(http.RoundTripper) http.RoundTripper) transfer.Storage {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+	if spoil != nil {
+		client.Transport = spoil(transport)
+	}
 	storage, err := s3x.New(s3.New(s3.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(f.Endpoint), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(f.AccessKey, f.SecretKey, ""), HTTPClient: &http.Client{Transport: transport},
+		Credentials: credentials.NewStaticCredentialsProvider(f.AccessKey, f.SecretKey, ""), HTTPClient: client,
 	}), s3x.Options{})
 	require.NoError(t, err)
+	return storage
+}
+
+// assemble makes a client, with what cfg says, and a watcher beside it.
+func (f *flow) assemble(t *testing.T, log *slog.Logger, storage transfer.Storage, cfg transfer.Config, watches map[string]watch.Watch) parts {
+	t.Helper()
 	p := parts{store: crashStore(t, f.dir, f.Database)}
 	t.Cleanup(func() { require.NoError(t, p.store.Close()) })
-	p.client, err = transfer.New(transfer.Config{
-		Storage: storage, Store: p.store, Connectors: connectors, Rules: rules, Logger: log,
-		Lease: time.Second, ProgressInterval: 100 * time.Millisecond, PollInterval: 100 * time.Millisecond,
-		Retry: transfer.RetryPolicy{MaxAttempts: -1, FirstDelay: 50 * time.Millisecond, MaxDelay: 500 * time.Millisecond},
-	})
+	if f.wrap != nil {
+		p.store = f.wrap(p.store)
+	}
+	cfg.Storage, cfg.Store, cfg.Connectors, cfg.Logger = storage, p.store, f.connectors(t), log
+	cfg.Lease, cfg.ProgressInterval, cfg.PollInterval = time.Second, 100*time.Millisecond, 100*time.Millisecond
+	cfg.Retry = transfer.RetryPolicy{MaxAttempts: -1, FirstDelay: 50 * time.Millisecond, MaxDelay: 500 * time.Millisecond}
+	var err error
+	p.client, err = transfer.New(cfg)
 	require.NoError(t, err)
 	p.watcher, err = watch.New(watch.Config{
-		Client: p.client, Store: p.store, Logger: log, Lease: time.Second, PollInterval: 100 * time.Millisecond,
-		Watches: map[string]watch.Watch{"drop": {
-			Selection: watch.Selection{ConnectorID: "acme", Direction: store.Retrieve, Directory: f.Drop, Patterns: []string{"*.gz"}},
-			Delivery:  watch.Delivery{RuleName: "orders", Ledger: transfer.LedgerSkip},
-			Schedule:  watch.Schedule{Every: time.Second},
-			Guard:     watch.Guard{Unchanged: 2, Interval: time.Second},
-		}},
+		Client: p.client, Store: p.store, Logger: log, Lease: time.Second, PollInterval: 100 * time.Millisecond, Watches: watches,
 	})
 	require.NoError(t, err)
 	return p
+}
+
+// start starts both, until the test ends.
+func (p parts) start(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.client.Start(context.WithoutCancel(t.Context())))
+	require.NoError(t, p.watcher.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.NoError(t, p.watcher.Shutdown(ctx))
+		require.NoError(t, p.client.Shutdown(ctx))
+	})
+}
+
+// serve starts both, until the parent of this process ends.
+func (p parts) serve(t *testing.T) {
+	t.Helper()
+	p.start(t)
+	_, _ = os.Stdin.Read(make([]byte, 1)) // until the parent closes it
 }
 
 // rules has the chain of the flow, whose every task ends the process twice for each file: before it ran, and after.
@@ -123,7 +169,12 @@ func (d deadly) Run(ctx context.Context, f *transfer.TaskFile) error {
 
 // die kills the process, the first time for each file.
 func (d deadly) die(f *transfer.TaskFile, when string) {
-	mark, err := os.OpenFile(filepath.Join(d.dir, fmt.Sprintf("%d-%d-%s", f.FileID, d.index, when)), os.O_CREATE|os.O_EXCL, 0o600)
+	dieOnce(d.dir, fmt.Sprintf("%d-%d-%s", f.FileID, d.index, when))
+}
+
+// dieOnce kills the process, unless one has died of this before.
+func dieOnce(deaths, why string) {
+	mark, err := os.OpenFile(filepath.Join(deaths, why), os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return
 	}
@@ -139,17 +190,17 @@ func TestFlowWorker(t *testing.T) {
 		t.Log("only in a worker process")
 		return
 	}
+	f := readFlow(t, dir)
+	f.open(t, slog.New(slog.NewTextHandler(os.Stdout, nil)), f.rules()).serve(t)
+}
+
+func readFlow(t *testing.T, dir string) *flow {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "flow.json"))
 	require.NoError(t, err)
-	f := flow{dir: dir}
-	require.NoError(t, json.Unmarshal(text, &f))
-	p := f.open(t, slog.New(slog.NewTextHandler(os.Stdout, nil)), f.rules())
-	ctx := context.Background()
-	require.NoError(t, p.client.Start(ctx))
-	require.NoError(t, p.watcher.Start(ctx))
-	_, _ = os.Stdin.Read(make([]byte, 1)) // until the parent closes it
-	require.NoError(t, p.watcher.Shutdown(ctx))
-	require.NoError(t, p.client.Shutdown(ctx))
+	f := &flow{dir: dir}
+	require.NoError(t, json.Unmarshal(text, f))
+	return f
 }
 
 // TestFlow: files that are dropped at a partner are retrieved once they are whole, verified, unpacked, archived there, and
@@ -176,10 +227,16 @@ func newFlow(t *testing.T, database string) *flow {
 	f.Bucket = server.NewBucket(t)
 	f.Addr, f.User, f.HostKeys, f.Key = sshd.Addr, sshd.User, sshd.HostKeys, private
 	f.Endpoint, f.AccessKey, f.SecretKey = server.Endpoint, server.AccessKey, server.SecretKey
+	f.save(t)
+	return f
+}
+
+// save writes it for worker processes.
+func (f *flow) save(t *testing.T) {
+	t.Helper()
 	text, err := json.Marshal(f)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "flow.json"), text, 0o600))
-	return f
 }
 
 func (f *flow) run(t *testing.T) {
@@ -189,21 +246,38 @@ func (f *flow) run(t *testing.T) {
 		orders[fmt.Sprintf("orders-%d.csv", i)] = bytes.Repeat([]byte(fmt.Sprintf("%d;an order;3\n", i)), 100_000)
 	}
 	written := f.drop(t, orders)
-	for began := time.Now(); !f.ended(t, p.client); {
-		require.Less(t, time.Since(began), 3*time.Minute, "the flow comes to no end")
-		worker := startProcess(t, "TestFlowWorker", flowWorkerVariable, f.dir)
-		died := make(chan struct{})
-		go func() { defer close(died); _, _ = worker.Process.Wait() }()
-		require.Eventually(t, func() bool { return closed(died) || f.ended(t, p.client) }, 2*time.Minute, 50*time.Millisecond)
-		if !closed(died) {
-			break
-		}
-	}
+	f.outlive(t, 1, "TestFlowWorker", flowWorkerVariable, func() bool { return f.ended(t, p.client) })
 	<-written
 	deaths, err := os.ReadDir(filepath.Join(f.dir, "deaths"))
 	require.NoError(t, err)
 	require.Len(t, deaths, 2*len(f.tasks())*flowFiles, "before and after each task of each file")
 	f.requireDone(t, p.client, orders)
+}
+
+// outlive has so many worker processes at once do the work until it is done: others take the place of those that die.
+func (f *flow) outlive(t *testing.T, n int, test, variable string, done func() bool) {
+	t.Helper()
+	deaths := make([]chan struct{}, n)
+	require.Eventually(t, func() bool {
+		if done() {
+			return true
+		}
+		for i, died := range deaths {
+			if died == nil || closed(died) {
+				deaths[i] = f.start(t, test, variable)
+			}
+		}
+		return false
+	}, 3*time.Minute, 50*time.Millisecond, "the flow comes to no end")
+}
+
+// start starts a worker process and returns what is closed when it has died.
+func (f *flow) start(t *testing.T, test, variable string) (died chan struct{}) {
+	t.Helper()
+	worker := startProcess(t, test, variable, f.dir)
+	died = make(chan struct{})
+	go func() { defer close(died); _, _ = worker.Process.Wait() }()
+	return died
 }
 
 // drop writes packed orders into the drop directory, in two halves, and not at once.

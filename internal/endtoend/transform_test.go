@@ -45,7 +45,8 @@ func changingClient(t *testing.T, rules map[string]transfer.Rule) (*transfer.Cli
 	return client, b, sshd.Dir
 }
 
-func newPGP(t *testing.T) []transfer.Transform {
+// newPGPKey returns an armored pair of keys.
+func newPGPKey(t *testing.T) (public, private string) {
 	t.Helper()
 	e, err := openpgp.NewEntity("us", "", "us@example.com", nil)
 	require.NoError(t, err)
@@ -57,8 +58,13 @@ func newPGP(t *testing.T) []transfer.Transform {
 		require.NoError(t, w.Close())
 		return b.String()
 	}
-	public := text(openpgp.PublicKeyType, e.Serialize)
-	private := text(openpgp.PrivateKeyType, func(w io.Writer) error { return e.SerializePrivateWithoutSigning(w, nil) })
+	public = text(openpgp.PublicKeyType, e.Serialize)
+	return public, text(openpgp.PrivateKeyType, func(w io.Writer) error { return e.SerializePrivateWithoutSigning(w, nil) })
+}
+
+func newPGP(t *testing.T) []transfer.Transform {
+	t.Helper()
+	public, private := newPGPKey(t)
 	encrypt, err := pgpx.Encrypt(pgpx.EncryptOptions{Recipients: []string{public}, Signer: private})
 	require.NoError(t, err)
 	decrypt, err := pgpx.Decrypt(pgpx.DecryptOptions{Keys: []string{private}, Signers: []string{public}})
