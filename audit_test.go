@@ -165,7 +165,7 @@ func TestAuditTrailOfConnectors(t *testing.T) {
 	require.Contains(t, string(records[1].Asked.Definition), "sftp://other.example")
 }
 
-// TestWhatIsRefusedIsNotNoted has passwords where none belongs: the trail is never rid of them.
+// TestWhatIsRefusedIsNotNoted has passwords where none belongs, of which the trail is never rid, and ids that are none.
 func TestWhatIsRefusedIsNotNoted(t *testing.T) {
 	t.Parallel()
 	client, err := transfer.New(transfer.Config{Audit: true, Protocols: map[string]transfer.Protocol{"sftp": transfertest.NewProtocol(nil)}})
@@ -181,6 +181,10 @@ func TestWhatIsRefusedIsNotNoted(t *testing.T) {
 	require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
 	_, err = client.UpdateConnector(t.Context(), &transfer.UpdateConnectorInput{ConnectorID: out.ConnectorID, ProtocolConfig: []byte(`{"password":`)})
 	require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
+	for _, id := range []string{"a\x00b", "\xff", strings.Repeat("x", 1<<20)} {
+		_, err = client.CancelTransfer(t.Context(), &transfer.ControlInput{TransferID: id})
+		require.ErrorAs(t, err, new(*transfer.InvalidRequestException))
+	}
 	require.Equal(t, []transfer.AuditAction{transfer.AuditCreateConnector}, actionsOf(b.trail(transfer.AuditQuery{})))
 }
 

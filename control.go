@@ -124,6 +124,7 @@ func (in *ControlInput) check() error {
 	if given != 1 {
 		return &InvalidRequestException{Message: fmt.Sprintf("%d of TransferID, FileIDs and Files are given (give exactly one)", given)}
 	}
+	p.text("TransferID", in.TransferID, 0, 512)
 	if len(in.FileIDs) > maxFileIDs {
 		p.add("FileIDs", fmt.Sprintf("%d files", len(in.FileIDs)), "are too many (at most %d; or use Files)", maxFileIDs)
 		return p.err()

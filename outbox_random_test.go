@@ -21,11 +21,13 @@ type chance struct {
 	random *rand.Rand
 }
 
-func (c *chance) oneIn(n int) bool {
+func (c *chance) upTo(n int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.random.IntN(n) == 0
+	return c.random.IntN(n)
 }
+
+func (c *chance) oneIn(n int) bool { return c.upTo(n) == 0 }
 
 // TestEventsOverRandomTrouble has nodes that come and go, a store and a sink that fail now and then, cancelled files and purged
 // rows: whatever happens, the end of each file is told, and then that of each transfer.
@@ -83,7 +85,7 @@ func randomTrouble(t *testing.T, c *chance) {
 			_, err := b.client.CancelTransfer(t.Context(), &transfer.ControlInput{TransferID: id})
 			require.NoError(t, err)
 		}
-		i := c.random.IntN(nodes)
+		i := c.upTo(nodes)
 		cut, cancel := context.WithCancel(t.Context())
 		if c.oneIn(2) {
 			cancel()
@@ -91,7 +93,7 @@ func randomTrouble(t *testing.T, c *chance) {
 		_ = running[i].Shutdown(cut)
 		cancel()
 		running[i] = node()
-		time.Sleep(time.Duration(c.random.IntN(5000)) * time.Millisecond)
+		time.Sleep(time.Duration(c.upTo(5000)) * time.Millisecond)
 		if c.oneIn(4) {
 			_, err := b.client.Purge(t.Context(), transfer.Retention{Done: time.Second, InError: time.Second})
 			require.NoError(t, err)

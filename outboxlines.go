@@ -48,13 +48,12 @@ func (r *result) fail(err error) error {
 	return nil
 }
 
-// read takes in new events, as many as there is room for.
+// read takes in new events, as long as there is room for a whole batch.
 func (d *delivering) read(ctx context.Context) {
-	full := len(d.known) >= outboxWindow
-	if !full && (len(d.known) == 0 || time.Since(d.begun) > outboxAgain) { // some may have become visible late
+	if d.hasRoom() && (len(d.known) == 0 || time.Since(d.begun) > outboxAgain) { // some may have become visible late
 		d.after, d.begun = 0, time.Now()
 	}
-	for d.more && !full && ctx.Err() == nil {
+	for d.more && d.hasRoom() && ctx.Err() == nil {
 		call, cancel := context.WithTimeout(ctx, storeTimeout)
 		events, err := d.engine.store.ListEvents(call, store.EventQuery{Stream: d.name, After: d.after, Limit: outboxBatch})
 		cancel()
@@ -64,15 +63,13 @@ func (d *delivering) read(ctx context.Context) {
 		}
 		d.more = len(events) == outboxBatch
 		for _, e := range events {
-			if full = len(d.known) >= outboxWindow; full {
-				d.more = true
-				break
-			}
 			d.after = e.Seq
 			d.add(e)
 		}
 	}
 }
+
+func (d *delivering) hasRoom() bool { return len(d.known) <= outboxWindow-outboxBatch }
 
 // add takes an event in that was not read before.
 func (d *delivering) add(e store.Event) {
