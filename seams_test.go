@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -298,4 +299,19 @@ func TestLedgerOfAFileThatIsCancelledTooLate(t *testing.T) {
 		id = b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in"})
 		require.True(t, b.wait(id).Skipped)
 	})
+}
+
+// What an attempt at a changed file leaves that dies is removed, although the next attempt does not reach the partner.
+func TestACrashOfAChangedFileIsCleanedUpAfterLater(t *testing.T) {
+	for at := 1; at <= 8; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFated(t, at, true)
+			f.rule = transfer.Rule{Transforms: []transfer.Transform{transfer.Gzip(0)}}
+			f.local.WriteFile("a.bin", content(1, 500))
+			f.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Nth: 2, Err: transfer.ConnectionLost})
+			r := f.live(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}}, func() {})
+			require.NoError(t, r.Err())
+			require.Empty(t, f.remote.Partials(), "%v", f.deaths)
+		})
+	}
 }
