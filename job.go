@@ -334,7 +334,7 @@ func (j *job) finish(s store.State, f store.Failure) {
 		c = checkpoint{}
 		j.progress.Task = 0
 	case s.Final():
-		c.history, c.Chain = history{}, nil
+		c.history, c.Chain, c.Enter = history{}, nil, nil
 	default:
 		c.history, c.Chain = j.past, j.chainLocked()
 		c.Ended, c.Published, c.Best = j.file.Attempts, j.publish || j.unsure, max(j.past.Best, j.best)
