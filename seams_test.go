@@ -268,7 +268,7 @@ func TestAuditTrailOfAFileWithTasks(t *testing.T) {
 // A file that another row has delivered while it was paused is held back, and what it had begun is removed.
 func TestAResumedFileThatIsHeldBackLeavesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := setup(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, TargetDirectory: "in"}))
+		b := ordered(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, TargetDirectory: "in"}))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Err: transfer.ConnectionLost, Delay: time.Second})
 		id, _ := b.sendByRule(25_000)
 		time.Sleep(100 * time.Millisecond)
