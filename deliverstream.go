@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -79,14 +80,19 @@ func (d *delivery) discardCrashed() {
 	if !d.streams() || d.identity != attemptIdentity(j.file.Attempts) {
 		return
 	}
-	for n := max(j.past.Ended+1, j.file.Attempts-mostCrashed); n < j.file.Attempts; n++ {
+	first, all := cmp.Or(j.past.Crashed, j.file.Attempts), true
+	for n := max(first, j.file.Attempts-mostCrashed); n < j.file.Attempts; n++ {
 		left := checkpoint{Identity: attemptIdentity(n), Size: UnknownSize, Window: d.engine.cfg.WindowSize}
 		if j.last != nil && j.last.Identity == left.Identity {
 			continue // resume does it, which knows more
 		}
 		if err := d.discard(j.moving, &left); err != nil {
+			all = false
 			d.engine.cfg.Logger.Warn("could not look for what an attempt left that crashed", d.attrs("error", err)...)
 		}
+	}
+	if all {
+		j.past.Crashed = 0
 	}
 }
 

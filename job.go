@@ -72,7 +72,11 @@ func newJob(ctx context.Context, f *store.Claimed, leased time.Time) *job {
 	j.progress.Skipped = false // an attempt that died at its end may have written that
 	c := parseCheckpoint(f.Checkpoint)
 	j.taken, j.past, j.entry = leased, c.history, c.Enter
-	j.unsure = f.Attempts > 1 && c.Ended != f.Attempts-1 || c.Published
+	crashed := f.Attempts > 1 && c.Ended != f.Attempts-1
+	if crashed && c.Crashed == 0 {
+		j.past.Crashed = c.Ended + 1
+	}
+	j.unsure = crashed || c.Published
 	if c.Chain != nil {
 		j.chain = *c.Chain
 		j.chain.Task = max(0, j.chain.Task)
@@ -107,6 +111,7 @@ type checkpoint struct {
 // history is what is known of earlier attempts at a file that is not at its end.
 type history struct {
 	Ended        int      `json:"ended,omitempty"`     // the attempt that wrote this as the last it did; of one that crashed there is none
+	Crashed      int      `json:"crashed,omitempty"`   // the first attempt that crashed and was not cleaned up after; 0: none
 	Published    bool     `json:"published,omitempty"` // it may have published the file
 	FirstFailure int64    `json:"first,omitempty"`     // when the file failed first, in seconds since 1970 on the Store's clock
 	NextAttempt  int64    `json:"next,omitempty"`      // when it is to go on, likewise
@@ -329,7 +334,7 @@ func (j *job) finish(s store.State, f store.Failure) {
 		c = checkpoint{}
 		j.progress.Task = 0
 	case s.Final():
-		c.history, c.Chain = history{}, nil
+		c.history, c.Chain, c.Enter = history{}, nil, nil
 	default:
 		c.history, c.Chain = j.past, j.chainLocked()
 		c.Ended, c.Published, c.Best = j.file.Attempts, j.publish || j.unsure, max(j.past.Best, j.best)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -267,7 +268,7 @@ func TestAuditTrailOfAFileWithTasks(t *testing.T) {
 // A file that another row has delivered while it was paused is held back, and what it had begun is removed.
 func TestAResumedFileThatIsHeldBackLeavesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		b := setup(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, TargetDirectory: "in"}))
+		b := ordered(t, withRule(transfer.Rule{Ledger: transfer.LedgerSkip, TargetDirectory: "in"}))
 		b.partner.Inject(transfertest.Rule{Op: transfertest.OpWriteWindow, Nth: 3, Err: transfer.ConnectionLost, Delay: time.Second})
 		id, _ := b.sendByRule(25_000)
 		time.Sleep(100 * time.Millisecond)
@@ -298,4 +299,19 @@ func TestLedgerOfAFileThatIsCancelledTooLate(t *testing.T) {
 		id = b.start(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}, RemoteDirectoryPath: "in"})
 		require.True(t, b.wait(id).Skipped)
 	})
+}
+
+// What an attempt at a changed file leaves that dies is removed, although the next attempt does not reach the partner.
+func TestACrashOfAChangedFileIsCleanedUpAfterLater(t *testing.T) {
+	for at := 1; at <= 8; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFated(t, at, true)
+			f.rule = transfer.Rule{Transforms: []transfer.Transform{transfer.Gzip(0)}}
+			f.local.WriteFile("a.bin", content(1, 500))
+			f.partner.Inject(transfertest.Rule{Op: transfertest.OpConnect, Nth: 2, Err: transfer.ConnectionLost})
+			r := f.live(transfer.StartFileTransferInput{RuleName: "r", SendFilePaths: []string{"a.bin"}}, func() {})
+			require.NoError(t, r.Err())
+			require.Empty(t, f.remote.Partials(), "%v", f.deaths)
+		})
+	}
 }
