@@ -172,7 +172,7 @@ func (f *TaskFile) forward(ctx context.Context, connectorID, dir string) error {
 			return nil // nothing is there
 		}
 	}
-	_, err := f.engine.startTransfer(ctx, &StartFileTransferInput{
+	_, err := f.engine.startTransfer(WithActor(ctx, "rule "+f.RuleName), &StartFileTransferInput{
 		ConnectorID: connectorID, SendFilePaths: []string{ours}, RemoteDirectoryPath: dir, FollowID: f.FollowID, Metadata: f.Metadata,
 		ClientToken: fmt.Sprintf("forward/%d/%s/%d", f.FileID, chainName(f.phase), f.index),
 	})

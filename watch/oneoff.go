@@ -215,7 +215,7 @@ func (w *Watcher) runSelection(ctx context.Context, h *held, s *state, in *Start
 	if err := p.err(); err != nil {
 		return &transfer.InvalidRequestException{Message: err.Error()} // the rule is another one by now
 	}
-	r := &run{flow: &f, w: w, guard: Guard{}.withDefaults(), held: h, state: s, once: true, follow: in.FollowID, log: log}
+	r := &run{flow: &f, w: w, guard: Guard{}.withDefaults(), held: h, state: s, once: true, follow: in.FollowID, log: log, actor: "selection " + in.SelectionID}
 	if r.follow == "" {
 		r.follow = in.SelectionID
 	}

@@ -28,6 +28,7 @@ type run struct {
 	state  *state
 	once   bool   // of a selection: a path is started once
 	follow string // the FollowID of all transfers; empty for their own
+	actor  string // in whose name they are started, for the audit trail
 	log    *slog.Logger
 
 	soonest time.Duration // until a file that waits may be ready; 0: none waits for time
@@ -136,6 +137,7 @@ func (r *run) requestOf(b *bundle) transfer.StartFileTransferInput {
 
 // start makes the requests of the plan, which was saved. One whose outcome is not known stays in the plan.
 func (r *run) start(ctx context.Context) error {
+	ctx = transfer.WithActor(ctx, r.actor)
 	for len(r.state.Plan) > 0 {
 		in := r.state.Plan[0]
 		out, err := r.w.client.StartFileTransfer(ctx, &in)

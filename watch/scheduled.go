@@ -202,7 +202,7 @@ func (w *Watcher) runWatch(ctx context.Context, watch *watched, n int) outcome {
 		log.Error("a watch cannot run: Forget lets it begin anew", "error", err)
 		return outcome{err: err, failures: 1}
 	}
-	r := &run{flow: &watch.flow, w: w, guard: watch.guard, marker: watch.marker, held: h, state: s, log: log}
+	r := &run{flow: &watch.flow, w: w, guard: watch.guard, marker: watch.marker, held: h, state: s, log: log, actor: "watch " + watch.name}
 	var last error
 	for range n {
 		if last = r.finish(ctx, r.do(ctx)); last != nil {

@@ -27,6 +27,7 @@ type site struct {
 	storage       transfer.Storage // ours, if it is not local itself
 	store         *faulty
 	rules         map[string]transfer.Rule
+	audit         bool
 	poll          time.Duration // of Watcher and Client; 0 for their default
 
 	mu      sync.Mutex // guards the fields below
@@ -56,7 +57,7 @@ func (s *site) node(name string, watches map[string]Watch) *node {
 		storage = s.storage
 	}
 	client, err := transfer.New(transfer.Config{
-		Storage: storage, Store: s.store, Connectors: map[string]transfer.Connector{"acme": s.partner}, Rules: s.rules, Name: name,
+		Storage: storage, Store: s.store, Connectors: map[string]transfer.Connector{"acme": s.partner}, Rules: s.rules, Name: name, Audit: s.audit,
 		Retry: transfer.RetryPolicy{MaxAttempts: 1}, MaxPaths: 100, PollInterval: s.poll,
 	})
 	require.NoError(s.t, err)
