@@ -177,7 +177,7 @@ func (c Config) validate() error {
 	for _, id := range slices.Sorted(maps.Keys(c.Connectors)) {
 		conn := c.Connectors[id]
 		wrong(!validText(id, 1, 255), "Connectors has the id %q (use 1 to 255 characters of one line)", id)
-		missing := conn == nil || reflect.ValueOf(conn).Kind() == reflect.Pointer && reflect.ValueOf(conn).IsNil()
+		missing := isNil(conn)
 		wrong(missing, "Connectors[%q] is nil (make one with sftpx.New)", id)
 		if !missing {
 			wrong(conn.Info().MaxFiles < 1, "Connectors[%q] allows %d files at once (its Info must say 1 or more)", id, conn.Info().MaxFiles)
@@ -191,7 +191,7 @@ func (c Config) validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sinks)) {
 		wrong(!validSinkName(name), "Sinks has the name %q (use 1 to %d letters, digits, dots, dashes and underscores)", name, maxSinkName)
-		wrong(c.Sinks[name] == nil, "Sinks[%q] is nil (try transfer.EventSinkFunc, or webhook.New)", name)
+		wrong(isNil(c.Sinks[name]), "Sinks[%q] is nil (try transfer.EventSinkFunc, or webhook.New)", name)
 	}
 	for _, scheme := range slices.Sorted(maps.Keys(c.Protocols)) {
 		wrong(c.Protocols[scheme] == nil, "Protocols[%q] is nil (try sftpx.Protocol)", scheme)
@@ -214,6 +214,12 @@ func (c Config) validate() error {
 	wrong(c.ProgressInterval < 0 || c.Lease >= time.Second && c.ProgressInterval > c.Lease/3, "ProgressInterval is %v (use more than 0 and at most a third of Lease, %v)", c.ProgressInterval, c.Lease/3)
 	wrong(c.PollInterval < 0, "PollInterval is %v (use more than 0, or 0 for %v)", c.PollInterval, defaultInterval)
 	return errors.Join(errs...)
+}
+
+// isNil reports whether there is nothing behind an interface: no value, or a nil pointer or function.
+func isNil(x any) bool {
+	v := reflect.ValueOf(x)
+	return !v.IsValid() || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil()
 }
 
 // validScheme reports whether url.Parse may find s to be the scheme of a URL.

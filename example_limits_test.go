@@ -56,5 +56,5 @@ func Example_limits() {
 	// Output:
 	// completed: 1
 	// transfer: Config.Limits.BytesPerSecond is 5 (use 1000 or more, or 0 for no limit)
-	// transfer: Config.Limits.Open[0].From is "8:00" (use "HH:MM", from "00:00" to "23:59")
+	// transfer: Config.Limits.Open[0].From is "8:00" (use "HH:MM", from "00:00" to "23:59"; a window to midnight ends at "00:00")
 }

@@ -39,7 +39,7 @@ func Example_rule() {
 					return nil
 				}),
 				transfer.Forward("second", "/in"),
-				transfer.MoveSource("/archive"),
+				transfer.MoveSource("/archive/{id}"), // names come again
 			},
 			OnError: []transfer.Task{transfer.Call("tell operations", false, func(_ context.Context, f *transfer.TaskFile) error {
 				fmt.Println(f.SourcePath, "failed:", f.FailureMessage)
@@ -78,5 +78,5 @@ func Example_rule() {
 	// Output:
 	// received /inbox/orders.csv 7 bytes
 	// /ready/none.csv.gz failed: open source /ready/none.csv.gz on test://partner: file does not exist
-	// acme has [archive/orders.csv.gz] and second has [in/orders.csv]
+	// acme has [archive/1/orders.csv.gz] and second has [in/orders.csv]
 }

@@ -12,7 +12,8 @@ import (
 
 // MoveSource returns a task that moves the source into a directory of its side, which is made if it is missing. In dir,
 // {date}, {time}, {id} and {transfer} stand for what they do in RenameSource. A file of that name which is there already
-// fails the task with detail FILE_EXISTS. After the transfer, a source that is another version than was delivered is left
+// fails the task with detail FILE_EXISTS: give {id} or {transfer} where names may come again, or meet because they are of
+// several sub-directories, which are not kept. In a directory that is watched, let the watch exclude this one. After the transfer, a source that is another version than was delivered is left
 // where it is, and the file fails, as in DeleteSource.
 func MoveSource(dir string) Task { return moveInto(sourceSide, dir) }
 

@@ -34,7 +34,7 @@ func parseClock(text string) (seconds int, ok bool) {
 func (w *TimeWindow) check(where string, i int, wrong func(is bool, format string, args ...any)) {
 	for name, text := range map[string]string{"From": w.From, "To": w.To} {
 		_, ok := parseClock(text)
-		wrong(!ok, `%s.Open[%d].%s is %q (use "HH:MM", from "00:00" to "23:59")`, where, i, name, shorten(text, maxShownValue))
+		wrong(!ok, `%s.Open[%d].%s is %q (use "HH:MM", from "00:00" to "23:59"; a window to midnight ends at "00:00")`, where, i, name, shorten(text, maxShownValue))
 	}
 	for n, day := range w.Days {
 		wrong(day < time.Sunday || day > time.Saturday, "%s.Open[%d].Days[%d] is %d (use time.Sunday to time.Saturday)", where, i, n, int(day))
@@ -92,7 +92,7 @@ func (w *TimeWindow) UnmarshalJSON(b []byte) error {
 	if text.Location != "" {
 		location, err := time.LoadLocation(text.Location)
 		if err != nil {
-			return fmt.Errorf("load time zone: %w", err)
+			return fmt.Errorf("Location is %q, which is no time zone here (use a name such as Europe/Berlin; the system, or time/tzdata, must know it): %w", shorten(text.Location, maxShownValue), err)
 		}
 		read.Location = location
 	}

@@ -21,8 +21,14 @@ type cron struct {
 
 // parseCron reads an expression of five fields, or a tag such as @daily.
 func parseCron(expression string, location *time.Location) (*cron, error) {
-	if !validText(expression, 1, 255) || !gronx.IsValid(expression) {
+	tag := strings.HasPrefix(expression, "@")
+	switch n := len(strings.Fields(expression)); {
+	case !validText(expression, 1, 255) || tag && !gronx.IsValid(expression):
 		return nil, errors.New("is not a cron expression")
+	case !tag && n != 5:
+		return nil, fmt.Errorf("has %d fields, and not five", n)
+	case !gronx.IsValid(expression):
+		return nil, errors.New("has a field that is out of range (minute 0 to 59, hour 0 to 23, day 1 to 31, month 1 to 12, day of the week 0 to 7)")
 	}
 	fields, err := gronx.Segments(expression)
 	if err != nil || len(fields) != 6 || fields[0] != "0" {

@@ -33,8 +33,8 @@
 //
 // # Limits
 //
-// While a partner's time window (transfer.Limits.Open) is closed, a run that is due is put off: it is tried again each minute,
-// which counts as no failure.
+// While a partner's time window (transfer.Limits.Open) is closed, a run that is due is put off: it is tried again at its next
+// time, or after a minute if that is sooner, which counts as no failure.
 //
 // A look comes to 200,000 files and directories; a watch with more reports Truncated. One run starts up to
 // Selection.MaxFiles; plans have up to 5,000 files. The state of a watch takes about 23 bytes in the Store for each file that

@@ -28,7 +28,6 @@ func Example() {
 	}
 	watcher, err := watch.New(watch.Config{
 		Client: client,
-		Store:  state,
 		Watches: map[string]watch.Watch{
 			"orders": {
 				Selection: watch.Selection{ConnectorID: "acme", Direction: store.Retrieve, Directory: "/outbox", Patterns: []string{"**/*.csv"}},

@@ -14,8 +14,8 @@ import (
 
 // Delivery says how the files of a Selection are transferred. Its fields are those of transfer.StartFileTransferInput.
 type Delivery struct {
-	// RuleName is the rule of the transfers. What is empty here and in the Selection is as the rule of Config.Rules with
-	// this name says; a name of no rule is a label.
+	// RuleName is the rule of the transfers, one of the Client's Config.Rules. What is empty here and in the Selection is as
+	// it says. Default: none.
 	RuleName string
 
 	// TargetDirectory is where the files go: at the partner with store.Send, in our storage with store.Retrieve. A file
@@ -75,7 +75,7 @@ type flow struct {
 
 // newFlow returns a flow, or reports each wrong field. rule finds a rule by its name.
 func newFlow(s Selection, d Delivery, rule func(string) (transfer.Rule, bool), wrong wrongFunc) flow {
-	r, _ := rule(d.RuleName)
+	r, known := rule(d.RuleName)
 	f := flow{Selection: s.withDefaults(), Delivery: d, ledger: d.Ledger, target: d.TargetDirectory, naming: r.TargetName}
 	if f.Direction == 0 {
 		f.Direction = r.Direction
@@ -93,10 +93,28 @@ func newFlow(s Selection, d Delivery, rule func(string) (transfer.Rule, bool), w
 	f.Selection.check(wrong)
 	d.check(wrong)
 	f.Patterns, f.Exclude = expandAll(f.Patterns), expandAll(f.Exclude)
-	wrong(r.Direction != 0 && f.Direction != r.Direction, "Direction is %d, but rule %q has %d (leave it out)", f.Direction, d.RuleName, r.Direction)
+	wrong(d.RuleName != "" && !known && validText(d.RuleName, 0, maxNameLength), "RuleName is %q, which is none of the Client's Config.Rules (add it there; a mere label goes into Metadata)", shorten(d.RuleName))
+	wrong(r.Direction != 0 && f.Direction != r.Direction, "Direction is %s, but rule %q has %s (leave it out)", directionName(f.Direction), d.RuleName, directionName(r.Direction))
+	wrong(r.TargetDirectory != "" && !isWithin(f.target, r.TargetDirectory), "TargetDirectory is %q, but rule %q has %q (leave it empty, or name one below it)", shorten(f.target), d.RuleName, r.TargetDirectory)
 	wrong(f.Direction == store.Retrieve && f.target == "", "TargetDirectory is empty (say where the files go)")
 	wrong(!validText(f.target, 0, maxPathLength), "TargetDirectory is %q (use up to %d characters of one line)", shorten(f.target), maxPathLength)
 	return f
+}
+
+// isWithin reports whether dir is parent, or below it.
+func isWithin(dir, parent string) bool {
+	dir, parent = path.Clean(dir), path.Clean(parent)
+	return dir == parent || !leavesDirectory(dir) && strings.HasPrefix(dir, strings.TrimSuffix(parent, "/")+"/")
+}
+
+func directionName(d store.Direction) string {
+	switch d {
+	case store.Send:
+		return "store.Send"
+	case store.Retrieve:
+		return "store.Retrieve"
+	}
+	return fmt.Sprint(uint8(d))
 }
 
 // confine has the flow look below the SourceDirectory of its rule.

@@ -55,7 +55,7 @@ type Selection struct {
 	// 100, with 1,024 characters and three "**" each, and 1,000 with their braces written out. Default: "*".
 	Patterns []string
 
-	// Exclude are patterns of files that are not meant, whatever Patterns say. At most 100.
+	// Exclude are patterns of files that are not meant, such as an archive below Directory, whatever Patterns say. At most 100.
 	Exclude []string
 
 	// IncludeTemporary selects files, too, whose names say that they are still being written: those that begin with a dot,

@@ -220,12 +220,12 @@ func TestFlattenKeepsNamesApart(t *testing.T) {
 func TestNewNamesEveryWrongField(t *testing.T) {
 	t.Parallel()
 	_, err := New(Config{MaxRuns: -1, Lease: time.Millisecond, PollInterval: -1})
-	for _, part := range []string{"Client is nil", "Store is nil", "MaxRuns is -1", "Lease is 1ms", "PollInterval is -1ns"} {
+	for _, part := range []string{"Client is nil", "MaxRuns is -1", "Lease is 1ms", "PollInterval is -1ns"} {
 		require.ErrorContains(t, err, part)
 	}
 	client, err := transfer.New(transfer.Config{Rules: map[string]transfer.Rule{"in": {Direction: store.Retrieve, SourceDirectory: "/x"}}})
 	require.NoError(t, err)
-	_, err = New(Config{Client: client, Store: store.NewMemory(), Watches: map[string]Watch{
+	_, err = New(Config{Client: client, Watches: map[string]Watch{
 		"a/b": {
 			Selection: Selection{
 				Direction: 7, Patterns: []string{"[", "a/../b", "/abs", "**/**/**/**", strings.Repeat("x", 1025), "*{*,b}/**/**/**"}, Exclude: slices.Repeat([]string{"x"}, 101),
@@ -241,7 +241,7 @@ func TestNewNamesEveryWrongField(t *testing.T) {
 	for _, part := range []string{
 		`the name "a/b"`, "ConnectorID is", "Direction is 7", "Directory is", "Patterns[0]", "Patterns[1]", "Patterns[2]", "Patterns[3]", "Patterns[4]", "Patterns[5]", "Exclude has 101",
 		"MinAge is", "MaxAge is", "MaxSize is 3", "MaxFiles is -1", "MaxDepth is 101", `Order is "BIG"`, "Guard.Unchanged is -1", "Guard.Interval is 1ms", "Guard.Marker is", "give one of them",
-		"RuleName is", `Overwrite is "MAYBE"`, `Verify is "NO"`, `Ledger is "LOST"`, `Metadata[""]`, "TargetDirectory is \"yyy", "CatchUp is", "Jitter is", "leaves SourceDirectory", `rule "in" has 2`, `Cron is "x"`, "TargetDirectory is empty", "Every is 1ms",
+		"RuleName is", `Overwrite is "MAYBE"`, `Verify is "NO"`, `Ledger is "LOST"`, `Metadata[""]`, "TargetDirectory is \"yyy", "CatchUp is", "Jitter is", "leaves SourceDirectory", `rule "in" has store.Retrieve`, `Cron is "x"`, "TargetDirectory is empty", "Every is 1ms",
 	} {
 		require.ErrorContains(t, err, part)
 	}

@@ -61,7 +61,7 @@ func (s *site) node(name string, watches map[string]Watch) *node {
 		Retry: transfer.RetryPolicy{MaxAttempts: 1}, MaxPaths: 100, PollInterval: s.poll,
 	})
 	require.NoError(s.t, err)
-	w, err := New(Config{Client: client, Store: s.store, Watches: watches, Name: name, Lease: 30 * time.Second, PollInterval: s.poll})
+	w, err := New(Config{Client: client, Watches: watches, Name: name, Lease: 30 * time.Second, PollInterval: s.poll})
 	require.NoError(s.t, err)
 	w.lister = lookout{s, w.lister}
 	return &node{Watcher: w, client: client}

@@ -13,7 +13,6 @@ import (
 	"crypto/rand"
 
 	"github.com/seed62b9dc43/transfer"
-	"github.com/seed62b9dc43/transfer/store"
 )
 
 // Watch looks into a directory again and again, and starts what is new there.
@@ -28,11 +27,9 @@ type Watch struct {
 
 // Config says what a Watcher works with.
 type Config struct {
-	// Client starts the transfers and lists the directories. It must have been started where the Watcher is. Required.
+	// Client starts the transfers and lists the directories; its Store keeps what the Watcher knows. It must have been
+	// started where the Watcher is. Required.
 	Client *transfer.Client
-
-	// Store is the one of the Client. Required.
-	Store store.Store
 
 	// Watches by name, 1 to 100 characters of one line without a slash. Watchers over one Store must have the same ones.
 	Watches map[string]Watch
@@ -104,7 +101,6 @@ func (c Config) read() (map[string]*watched, error) {
 	p := &problems{}
 	wrong := p.in("watch: Config")
 	wrong(c.Client == nil, "Client is nil (make one with transfer.New)")
-	wrong(c.Store == nil, "Store is nil (use the Client's)")
 	wrong(c.MaxRuns < 0, "MaxRuns is %d (use 1 or more, or 0 for %d)", c.MaxRuns, defaultMaxRuns)
 	wrong(c.Lease < time.Second, "Lease is %v (use 1s or more, or 0 for %v)", c.Lease, defaultLease)
 	wrong(c.PollInterval < 0, "PollInterval is %v (use more than 0, or 0 for %v)", c.PollInterval, defaultPoll)

@@ -40,7 +40,7 @@ func New(cfg Config) (*Watcher, error) {
 		return nil, err
 	}
 	return &Watcher{
-		cfg: cfg, client: cfg.Client, store: cfg.Store, lister: clientLister{cfg.Client}, log: cfg.Logger, watches: watches,
+		cfg: cfg, client: cfg.Client, store: cfg.Client.Store(), lister: clientLister{cfg.Client}, log: cfg.Logger, watches: watches,
 		freed: make(chan struct{}, 1),
 	}, nil
 }

@@ -4,7 +4,8 @@
 //
 //	go run ./examples/flow
 //
-// The state is in a file: end the program at any time (-dir keeps the files), and the next run goes on.
+// The state is in a file: end the program at any time (-dir keeps the files), and the next run goes on, after a kill once the
+// leases have run out (30 s).
 package main
 
 import (
@@ -39,8 +40,8 @@ var rules = map[string]transfer.Rule{"orders": {
 	After: []transfer.Task{
 		transfer.VerifyTarget(),
 		transfer.GunzipTarget(1 << 30), // bytes at most
-		transfer.MoveSource("/archive"),
 		transfer.Forward("bank", "/in"),
+		transfer.MoveSource("/archive/{id}"), // the next file of this name has another id
 	},
 }}
 
@@ -111,7 +112,7 @@ func run(ctx context.Context, out io.Writer, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	watcher, err := watch.New(watch.Config{Client: client, Store: state, Watches: watches})
+	watcher, err := watch.New(watch.Config{Client: client, Watches: watches})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,6 @@ func TestFlow(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out, t.TempDir()))
 	require.Equal(t, `RETRIEVE acme /drop/orders.csv.gz -> inbox/orders.csv.gz, 56 bytes
 SEND     bank inbox/orders.csv -> /in/orders.csv, 36 bytes
-acme has ["/archive/orders.csv.gz"], bank has ["/in/orders.csv"]
+acme has ["/archive/1/orders.csv.gz"], bank has ["/in/orders.csv"]
 `, out.String())
 }

@@ -110,7 +110,7 @@ func (f *flow) assemble(t *testing.T, log *slog.Logger, storage transfer.Storage
 	p.client, err = transfer.New(cfg)
 	require.NoError(t, err)
 	p.watcher, err = watch.New(watch.Config{
-		Client: p.client, Store: p.store, Logger: log, Lease: time.Second, PollInterval: 100 * time.Millisecond, Watches: watches,
+		Client: p.client, Logger: log, Lease: time.Second, PollInterval: 100 * time.Millisecond, Watches: watches,
 	})
 	require.NoError(t, err)
 	return p
