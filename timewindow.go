@@ -92,7 +92,7 @@ func (w *TimeWindow) UnmarshalJSON(b []byte) error {
 	if text.Location != "" {
 		location, err := time.LoadLocation(text.Location)
 		if err != nil {
-			return fmt.Errorf("Location is %q, which is no time zone here (use a name such as Europe/Berlin; the system, or time/tzdata, must know it): %w", shorten(text.Location, maxShownValue), err)
+			return fmt.Errorf("the time zone (Location) is %q, which is unknown here (use a name such as Europe/Berlin; the system, or time/tzdata, must know it): %w", shorten(text.Location, maxShownValue), err)
 		}
 		read.Location = location
 	}
