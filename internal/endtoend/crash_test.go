@@ -209,8 +209,8 @@ func stopAndGoOn(t *testing.T, database string) {
 	c := newCrash(t, database)
 	zombie := startWorker(t, c.dir)
 	require.Eventually(t, func() bool { return c.result(t).Rank >= 8 }, time.Minute, 10*time.Millisecond)
-	require.NoError(t, zombie.Process.Signal(syscall.SIGSTOP))
 	t.Cleanup(func() { _ = zombie.Process.Signal(syscall.SIGCONT) })
+	c.stop(t, zombie)
 	c.server.SetFaults(transfertest.SFTPFaults{})
 
 	startWorker(t, c.dir)
@@ -223,6 +223,22 @@ func stopAndGoOn(t *testing.T, database string) {
 	require.NoError(t, zombie.Process.Signal(syscall.SIGCONT))
 	require.Never(t, func() bool { return c.result(t) != before }, 2*time.Second, 50*time.Millisecond)
 	c.requireDelivered(t)
+}
+
+// stop suspends a process between two of its writes: in the middle of one it would keep a queue in a file to itself.
+func (c *crash) stop(t *testing.T, process *exec.Cmd) {
+	t.Helper()
+	later := &transfer.StartFileTransferInput{ConnectorID: "acme", SendFilePaths: []string{"a.bin"}, StartAt: time.Now().Add(24 * time.Hour)}
+	require.Eventually(t, func() bool {
+		require.NoError(t, process.Process.Signal(syscall.SIGSTOP))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.client.StartFileTransfer(ctx, later); err == nil {
+			return true
+		}
+		require.NoError(t, process.Process.Signal(syscall.SIGCONT))
+		return false
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // newKey returns a private key as OpenSSH writes it, and its public half.
