@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"iter"
 )
 
@@ -21,63 +20,40 @@ type ListConnectorsPaginatorOptions struct {
 
 // ListConnectorsPaginator goes through all pages of connectors, with the rules of the AWS SDK's paginator of this name (see
 // ListFileTransferResultsPaginator). It is not safe for concurrent use.
-type ListConnectorsPaginator struct {
-	client  ListConnectorsAPIClient
-	in      ListConnectorsInput
-	options ListConnectorsPaginatorOptions
-	started bool
-}
+type ListConnectorsPaginator struct{ pages pager[ListConnectorsOutput] }
 
 // NewListConnectorsPaginator returns a paginator that begins at in.NextToken. in is copied.
 func NewListConnectorsPaginator(client ListConnectorsAPIClient, in *ListConnectorsInput, options ...func(*ListConnectorsPaginatorOptions)) *ListConnectorsPaginator {
-	p := &ListConnectorsPaginator{client: client}
+	var first ListConnectorsInput
 	if in != nil {
-		p.in = *in
+		first = *in
 	}
-	p.options.Limit = p.in.MaxResults
+	o := ListConnectorsPaginatorOptions{Limit: first.MaxResults}
 	for _, set := range options {
-		set(&p.options)
+		set(&o)
 	}
-	p.in.MaxResults = max(p.options.Limit, 0)
-	return p
+	first.MaxResults = max(o.Limit, 0)
+	ask := func(ctx context.Context, token string) (*ListConnectorsOutput, string, error) {
+		in := first
+		in.NextToken = token
+		page, err := client.ListConnectors(ctx, &in)
+		if err != nil {
+			return nil, "", err
+		}
+		return page, page.NextToken, nil
+	}
+	return &ListConnectorsPaginator{pager[ListConnectorsOutput]{ask: ask, token: first.NextToken, stopOnDuplicate: o.StopOnDuplicateToken}}
 }
 
 // HasMorePages reports whether NextPage has a page to give.
-func (p *ListConnectorsPaginator) HasMorePages() bool { return !p.started || p.in.NextToken != "" }
+func (p *ListConnectorsPaginator) HasMorePages() bool { return p.pages.more() }
 
 // NextPage returns the next page. After the last one its error is "no more pages available".
 func (p *ListConnectorsPaginator) NextPage(ctx context.Context) (*ListConnectorsOutput, error) {
-	if !p.HasMorePages() {
-		return nil, errors.New("no more pages available")
-	}
-	in := p.in
-	out, err := p.client.ListConnectors(ctx, &in)
-	if err != nil {
-		return nil, err
-	}
-	p.started = true
-	previous := p.in.NextToken
-	p.in.NextToken = out.NextToken
-	if p.options.StopOnDuplicateToken && previous != "" && previous == out.NextToken {
-		p.in.NextToken = ""
-	}
-	return out, nil
+	return p.pages.next(ctx)
 }
 
 // All goes through the connectors of all pages that are left. It ends after the first error.
 func (p *ListConnectorsPaginator) All(ctx context.Context) iter.Seq2[ListedConnector, error] {
-	return func(yield func(ListedConnector, error) bool) {
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx)
-			if err != nil {
-				yield(ListedConnector{}, err)
-				return
-			}
-			for _, c := range page.Connectors {
-				if !yield(c, nil) {
-					return
-				}
-			}
-		}
-	}
+	return all(ctx, &p.pages, func(page *ListConnectorsOutput) []ListedConnector { return page.Connectors })
 }

@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -104,64 +103,41 @@ type ListRemoteOperationsPaginatorOptions struct {
 // ListRemoteOperationsPaginator goes through all pages of operations, with the rules of AWS's paginators (see
 // ListFileTransferResultsPaginator). It is not safe for concurrent use.
 type ListRemoteOperationsPaginator struct {
-	client  ListRemoteOperationsAPIClient
-	in      ListRemoteOperationsInput
-	options ListRemoteOperationsPaginatorOptions
-	started bool
+	pages pager[ListRemoteOperationsOutput]
 }
 
 // NewListRemoteOperationsPaginator returns a paginator that begins at in.NextToken. in is copied.
 func NewListRemoteOperationsPaginator(client ListRemoteOperationsAPIClient, in *ListRemoteOperationsInput, options ...func(*ListRemoteOperationsPaginatorOptions)) *ListRemoteOperationsPaginator {
-	p := &ListRemoteOperationsPaginator{client: client}
+	var first ListRemoteOperationsInput
 	if in != nil {
-		p.in = *in
+		first = *in
 	}
-	p.options.Limit = p.in.MaxResults
+	o := ListRemoteOperationsPaginatorOptions{Limit: first.MaxResults}
 	for _, set := range options {
-		set(&p.options)
+		set(&o)
 	}
-	p.in.MaxResults = max(p.options.Limit, 0)
-	return p
+	first.MaxResults = max(o.Limit, 0)
+	ask := func(ctx context.Context, token string) (*ListRemoteOperationsOutput, string, error) {
+		in := first
+		in.NextToken = token
+		page, err := client.ListRemoteOperations(ctx, &in)
+		if err != nil {
+			return nil, "", err
+		}
+		return page, page.NextToken, nil
+	}
+	return &ListRemoteOperationsPaginator{pager[ListRemoteOperationsOutput]{ask: ask, token: first.NextToken, stopOnDuplicate: o.StopOnDuplicateToken}}
 }
 
 // HasMorePages reports whether NextPage has a page to give.
-func (p *ListRemoteOperationsPaginator) HasMorePages() bool {
-	return !p.started || p.in.NextToken != ""
-}
+func (p *ListRemoteOperationsPaginator) HasMorePages() bool { return p.pages.more() }
 
 // NextPage returns the next page. After the last one its error is "no more pages available".
 func (p *ListRemoteOperationsPaginator) NextPage(ctx context.Context) (*ListRemoteOperationsOutput, error) {
-	if !p.HasMorePages() {
-		return nil, errors.New("no more pages available")
-	}
-	in := p.in
-	out, err := p.client.ListRemoteOperations(ctx, &in)
-	if err != nil {
-		return nil, err
-	}
-	p.started = true
-	previous := p.in.NextToken
-	p.in.NextToken = out.NextToken
-	if p.options.StopOnDuplicateToken && previous != "" && previous == out.NextToken {
-		p.in.NextToken = ""
-	}
-	return out, nil
+	return p.pages.next(ctx)
 }
 
 // All goes through the operations of all pages that are left. It ends after the first error.
 func (p *ListRemoteOperationsPaginator) All(ctx context.Context) iter.Seq2[DescribeRemoteOperationOutput, error] {
-	return func(yield func(DescribeRemoteOperationOutput, error) bool) {
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx)
-			if err != nil {
-				yield(DescribeRemoteOperationOutput{}, err)
-				return
-			}
-			for _, o := range page.Operations {
-				if !yield(o, nil) {
-					return
-				}
-			}
-		}
-	}
+	return all(ctx, &p.pages, func(page *ListRemoteOperationsOutput) []DescribeRemoteOperationOutput { return page.Operations })
 }

@@ -267,66 +267,45 @@ type ListFileTransferResultsPaginatorOptions struct {
 // name: there is a page before the first call, an empty page with a token goes on, and a page that failed is asked for
 // again by the next call. It is not safe for concurrent use.
 type ListFileTransferResultsPaginator struct {
-	client  ListFileTransferResultsAPIClient
-	in      ListFileTransferResultsInput
-	options ListFileTransferResultsPaginatorOptions
-	started bool
+	pages pager[ListFileTransferResultsOutput]
 }
 
 // NewListFileTransferResultsPaginator returns a paginator that begins at in.NextToken. in is copied.
 func NewListFileTransferResultsPaginator(client ListFileTransferResultsAPIClient, in *ListFileTransferResultsInput, options ...func(*ListFileTransferResultsPaginatorOptions)) *ListFileTransferResultsPaginator {
-	p := &ListFileTransferResultsPaginator{client: client}
+	var first ListFileTransferResultsInput
 	if in != nil {
-		p.in = *in
+		first = *in
 	}
-	p.options.Limit = p.in.MaxResults
+	o := ListFileTransferResultsPaginatorOptions{Limit: first.MaxResults}
 	for _, set := range options {
-		set(&p.options)
+		set(&o)
 	}
-	p.in.MaxResults = max(p.options.Limit, 0)
-	return p
+	first.MaxResults = max(o.Limit, 0)
+	ask := func(ctx context.Context, token string) (*ListFileTransferResultsOutput, string, error) {
+		in := first
+		in.NextToken = token
+		page, err := client.ListFileTransferResults(ctx, &in)
+		if err != nil {
+			return nil, "", err
+		}
+		return page, page.NextToken, nil
+	}
+	return &ListFileTransferResultsPaginator{pager[ListFileTransferResultsOutput]{ask: ask, token: first.NextToken, stopOnDuplicate: o.StopOnDuplicateToken}}
 }
 
 // HasMorePages reports whether NextPage has a page to give.
-func (p *ListFileTransferResultsPaginator) HasMorePages() bool {
-	return !p.started || p.in.NextToken != ""
-}
+func (p *ListFileTransferResultsPaginator) HasMorePages() bool { return p.pages.more() }
 
 // NextPage returns the next page. After the last one its error is "no more pages available".
 func (p *ListFileTransferResultsPaginator) NextPage(ctx context.Context) (*ListFileTransferResultsOutput, error) {
-	if !p.HasMorePages() {
-		return nil, errors.New("no more pages available")
-	}
-	in := p.in
-	out, err := p.client.ListFileTransferResults(ctx, &in)
-	if err != nil {
-		return nil, err
-	}
-	p.started = true
-	previous := p.in.NextToken
-	p.in.NextToken = out.NextToken
-	if p.options.StopOnDuplicateToken && previous != "" && previous == out.NextToken {
-		p.in.NextToken = ""
-	}
-	return out, nil
+	return p.pages.next(ctx)
 }
 
 // All goes through the results of all pages that are left. It ends after the first error.
 func (p *ListFileTransferResultsPaginator) All(ctx context.Context) iter.Seq2[ConnectorFileTransferResult, error] {
-	return func(yield func(ConnectorFileTransferResult, error) bool) {
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx)
-			if err != nil {
-				yield(ConnectorFileTransferResult{}, err)
-				return
-			}
-			for _, r := range page.FileTransferResults {
-				if !yield(r, nil) {
-					return
-				}
-			}
-		}
-	}
+	return all(ctx, &p.pages, func(page *ListFileTransferResultsOutput) []ConnectorFileTransferResult {
+		return page.FileTransferResults
+	})
 }
 
 // TransferSummary counts the files of a transfer. Those that are neither completed nor failed are still on their way.
